@@ -1,0 +1,198 @@
+"""Stage outputs that are whole or absent, and know what they were made from.
+
+A stage writes into a folder named after its *fingerprint* (a hash of its settings and its inputs) and
+that folder is renamed to its final place in one step when the stage has finished. So
+
+- a killed stage leaves nothing that looks finished,
+- a stage that is started again with the same settings and inputs finds its own unfinished folder and,
+  if it can, goes on from the checkpoints in it,
+- a finished stage is not run again until its settings or inputs change, or the caller asks (``force``).
+
+Cost: every input file is read once to hash it (about 1 GB/s); an input folder written by an earlier stage
+is known by its manifest and costs nothing.
+"""
+
+import datetime
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import shutil
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from .errors import CourseError
+
+MANIFEST = "manifest.json"
+# The libraries whose version can change what a stage writes.
+RECORDED_PACKAGES = ("torch", "transformers", "tokenizers", "peft", "accelerate", "datasets", "sentencepiece", "gensim")
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a finished stage was made from: enough to decide whether it must be made again."""
+
+    stage: str
+    settings: dict
+    inputs: dict[str, str]  # path -> sha256
+    outputs: dict[str, str]  # path inside the stage's folder -> sha256
+    versions: dict[str, str]
+    seconds: float
+    finished: str  # ISO 8601, UTC
+    summary: dict = field(default_factory=dict)  # a few figures worth showing in `course status`
+
+    @property
+    def fingerprint(self) -> str:
+        return fingerprint(self.stage, self.settings, self.inputs)
+
+
+def read_manifest(folder: Path) -> Manifest | None:
+    """The manifest of a finished stage, or None if the folder does not hold one."""
+    try:
+        return Manifest(**json.loads((folder / MANIFEST).read_text(encoding="utf-8")))
+    except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError, TypeError):
+        return None
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a text file so that a reader sees the old content or the new, never half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(text, encoding="utf-8")
+    os.replace(partial, path)
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write ``value`` as readable UTF-8 JSON, atomically."""
+    write_atomically(path, json.dumps(value, ensure_ascii=False, indent=2, sort_keys=True) + "\n")
+
+
+def sha256(path: Path) -> str:
+    """Hash of a file, or of a folder: a finished stage's outputs if it has a manifest, else every file in it."""
+    if path.is_dir():
+        manifest = read_manifest(path)
+        outputs = manifest.outputs if manifest else _hash_files(path)
+        return hashlib.sha256(json.dumps(outputs, sort_keys=True).encode()).hexdigest()
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def fingerprint(stage: str, settings: dict, inputs: dict[str, str]) -> str:
+    """Identity of a piece of work. Paths do not count, contents do: the course may be moved or renamed."""
+    work = {"stage": stage, "settings": settings, "inputs": sorted(inputs.values())}
+    return hashlib.sha256(json.dumps(work, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def build(
+    out: Path,
+    make: Callable[[Path], dict | None],
+    *,
+    stage: str,
+    settings: dict,
+    inputs: Iterable[Path] = (),
+    resumable: bool = False,
+    force: bool = False,
+) -> Manifest:
+    """Run ``make(folder)`` and move what it wrote to ``out``, unless ``out`` already holds just that.
+
+    ``make`` gets an empty folder, or with ``resumable`` the folder a killed run of the same work left behind;
+    what it returns becomes the manifest's summary. ``stage`` names the work in messages and in the manifest.
+
+    Raises CourseError when an input is missing, when ``out`` holds something no stage wrote,
+    or when another process is making the same output.
+    """
+    import filelock
+
+    inputs = list(inputs)
+    for path in inputs:
+        if not path.exists():
+            raise CourseError(f"{path} is missing: {stage} needs it as input")
+    settings = json.loads(json.dumps(settings, default=str))  # as they will read back from the manifest
+    hashes = {shown(path): sha256(path) for path in inputs}
+    mark = fingerprint(stage, settings, hashes)
+
+    done = read_manifest(out)
+    if done and done.fingerprint == mark and not force:
+        return done
+    check_writable(out)
+
+    out.parent.mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(out.parent / f".{out.name}.lock")
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        raise CourseError(f"{out} is being written by another process: wait for it or stop it") from None
+    try:
+        work = out.parent / f".{out.name}.unfinished-{mark}"
+        if work.exists() and (force or not resumable):
+            shutil.rmtree(work)
+        work.mkdir(exist_ok=True)
+        started = time.perf_counter()
+        summary = make(work) or {}
+        manifest = Manifest(
+            stage=stage,
+            settings=settings,
+            inputs=hashes,
+            outputs=_hash_files(work),
+            versions=_versions(),
+            seconds=round(time.perf_counter() - started, 1),
+            finished=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            summary=summary,
+        )
+        write_json(work / MANIFEST, asdict(manifest))
+        _replace_folder(work, out)
+    finally:
+        lock.release()
+    return manifest
+
+
+def unfinished(out: Path) -> list[Path]:
+    """Folders that killed runs of this stage left behind, newest last."""
+    found = out.parent.glob(f".{out.name}.unfinished-*") if out.parent.is_dir() else []
+    return sorted(found, key=lambda path: path.stat().st_mtime)
+
+
+def check_writable(out: Path) -> None:
+    """Refuse to write over a folder that holds something else than an earlier result of a stage."""
+    if out.is_file():
+        raise CourseError(f"{out} is a file: name a folder to write into")
+    if out.is_dir() and any(out.iterdir()) and not (out / MANIFEST).exists():
+        raise CourseError(f"{out} is not empty and was not made by the course: name another folder or empty it first")
+
+
+def shown(path: Path) -> str:
+    """A path as a learner should read it: relative to the course where it can be, never of one machine."""
+    from .profiles import course_root
+
+    for base in (course_root(), Path.cwd()):
+        if path.resolve().is_relative_to(base):
+            return path.resolve().relative_to(base).as_posix()
+    return path.name
+
+
+def _hash_files(folder: Path) -> dict[str, str]:
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != MANIFEST)
+    return {path.relative_to(folder).as_posix(): sha256(path) for path in files}
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for name in RECORDED_PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _replace_folder(new: Path, old: Path) -> None:
+    """Put ``new`` where ``old`` is. A folder cannot be replaced in one system call, so ``old`` steps aside first."""
+    aside = old.parent / f".{old.name}.replaced"
+    shutil.rmtree(aside, ignore_errors=True)
+    if old.exists():
+        os.replace(old, aside)
+    os.replace(new, old)
+    shutil.rmtree(aside, ignore_errors=True)

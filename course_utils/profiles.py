@@ -1,0 +1,147 @@
+"""The scales of the course as data: one table in ``profiles.toml``, read into typed, frozen records.
+
+A profile says which corpora are read, how large the model is, how it is trained, and where its artifacts go.
+No other module asks which profile it runs under.
+"""
+
+import os
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .errors import CourseError
+
+TABLE = Path(__file__).with_name("profiles.toml")
+DEFAULT = "cpu-mini"
+
+
+@dataclass(frozen=True)
+class ModelShape:
+    """A Llama's shape, in ``transformers.LlamaConfig``'s own names. Embeddings are tied."""
+
+    hidden_size: int
+    intermediate_size: int
+    num_hidden_layers: int
+    num_attention_heads: int
+    max_position_embeddings: int
+
+
+@dataclass(frozen=True)
+class Pretraining:
+    """Settings of next-token training on packed blocks. A batch is ``batch_size`` blocks of ``block_size`` tokens."""
+
+    block_size: int
+    batch_size: int
+    gradient_accumulation_steps: int
+    epochs: float
+    learning_rate: float
+    warmup_fraction: float
+    weight_decay: float
+    save_minutes: float
+
+
+@dataclass(frozen=True)
+class FullTuning:
+    """Settings of full fine-tuning: every weight moves."""
+
+    batch_size: int
+    gradient_accumulation_steps: int
+    epochs: float
+    learning_rate: float
+    warmup_fraction: float
+    weight_decay: float
+
+
+@dataclass(frozen=True)
+class LoraTuning(FullTuning):
+    """Settings of LoRA fine-tuning (Hu et al. 2021, https://arxiv.org/abs/2106.09685): ``r`` is the rank,
+    the update is scaled by ``alpha / r``."""
+
+    r: int
+    alpha: int
+    dropout: float
+
+
+@dataclass(frozen=True)
+class Profile:
+    """One scale of the course. All paths are absolute."""
+
+    name: str
+    description: str
+    device: str  # a key of parameter_budgeting.DEVICES
+    wiki_dumps: tuple[Path, ...]
+    tokenizer_model: Path
+    retain_words: Path
+    baike: tuple[Path, ...]
+    medical: tuple[Path, ...]
+    instructions: dict[str, Path]
+    evaluation: Path
+    demo_questions: Path
+    mix: dict[str, dict[str, int]]
+    model: ModelShape
+    pretraining: Pretraining
+    full: FullTuning
+    lora: LoraTuning
+    sft_max_length: int
+    max_documents: int | None = None  # of each corpus; None reads all
+    artifacts: Path = field(default_factory=lambda: artifacts_root())
+
+    def dir(self, stage: str, part: str = "") -> Path:
+        """Where a stage writes: ``artifacts/<profile>/<stage>[/<part>]``."""
+        return self.artifacts / self.name / stage / part
+
+    def require(self, stage: str, part: str = "") -> Path:
+        """The folder of a finished earlier stage.
+
+        Raises CourseError, naming the notebook and the command that make it, when it is not there.
+        """
+        from .artifacts import MANIFEST, shown
+        from .road import maker
+
+        folder = self.dir(stage, part)
+        if not (folder / MANIFEST).exists():
+            notebook, command = maker(stage, part)
+            raise CourseError(
+                f"{shown(folder)} is missing: run notebooks/{notebook}.ipynb, or `{command} --profile {self.name}`"
+            )
+        return folder
+
+
+def course_root() -> Path:
+    """The folder that holds ``data/`` and ``artifacts/``: the checkout, or ``$COURSE_HOME``."""
+    return Path(os.environ.get("COURSE_HOME") or TABLE.parents[1]).resolve()
+
+
+def artifacts_root() -> Path:
+    """``artifacts/`` in the course's folder, or ``$COURSE_ARTIFACTS``."""
+    return Path(os.environ.get("COURSE_ARTIFACTS") or course_root() / "artifacts").resolve()
+
+
+def names() -> list[str]:
+    """Names of all profiles, the default first."""
+    return list(_table())
+
+
+def load(name: str | None = None) -> Profile:
+    """The profile called ``name``, or the one in ``$COURSE_PROFILE``, or ``cpu-mini``.
+
+    Raises CourseError for an unknown name.
+    """
+    name = name or os.environ.get("COURSE_PROFILE") or DEFAULT
+    table = _table()
+    if name not in table:
+        raise CourseError(f"unknown profile {name!r}: choose one of {', '.join(table)}")
+    row = dict(table[name])
+    root = course_root()
+    for key in ("wiki_dumps", "baike", "medical"):
+        row[key] = tuple(root / path for path in row[key])
+    for key in ("tokenizer_model", "retain_words", "evaluation", "demo_questions"):
+        row[key] = root / row[key]
+    row["instructions"] = {kind: root / path for kind, path in row["instructions"].items()}
+    for key, record in (("model", ModelShape), ("pretraining", Pretraining), ("full", FullTuning), ("lora", LoraTuning)):
+        row[key] = record(**row[key])
+    return Profile(name=name, **row)
+
+
+def _table() -> dict[str, dict]:
+    return tomllib.loads(TABLE.read_text(encoding="utf-8"))

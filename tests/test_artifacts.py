@@ -1,0 +1,97 @@
+"""Stage outputs are whole or absent, and made again only when something they depend on changed."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from course_utils import artifacts
+from course_utils.errors import CourseError
+
+
+def write_answer(folder: Path) -> dict:
+    (folder / "answer.txt").write_text("42")
+    return {"answers": 1}
+
+
+def build(out: Path, source: Path, make=write_answer, **settings):
+    return artifacts.build(out, make, stage="test", settings=settings, inputs=[source])
+
+
+@pytest.fixture
+def source(tmp_path):
+    path = tmp_path / "source.txt"
+    path.write_text("a")
+    return path
+
+
+def test_a_finished_stage_leaves_a_manifest_with_settings_inputs_outputs_and_summary(tmp_path, source):
+    manifest = build(tmp_path / "out", source, size=3)
+    assert (tmp_path / "out" / "answer.txt").read_text() == "42"
+    assert manifest.settings == {"size": 3}
+    assert list(manifest.outputs) == ["answer.txt"]
+    assert manifest.summary == {"answers": 1}
+    assert artifacts.read_manifest(tmp_path / "out") == manifest
+
+
+def test_a_finished_stage_is_not_run_again_until_input_or_settings_change(tmp_path, source):
+    runs = []
+
+    def make(folder):
+        runs.append(1)
+        return write_answer(folder)
+
+    build(tmp_path / "out", source, make, size=3)
+    build(tmp_path / "out", source, make, size=3)
+    assert len(runs) == 1
+    build(tmp_path / "out", source, make, size=4)
+    source.write_text("b")
+    build(tmp_path / "out", source, make, size=4)
+    assert len(runs) == 3
+
+
+def test_a_killed_stage_leaves_nothing_that_looks_finished_and_keeps_the_old_result(tmp_path, source):
+    build(tmp_path / "out", source, size=3)
+
+    def killed(folder):
+        (folder / "answer.txt").write_text("4")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        build(tmp_path / "out", source, killed, size=4)
+    assert (tmp_path / "out" / "answer.txt").read_text() == "42"
+    assert artifacts.read_manifest(tmp_path / "out").settings == {"size": 3}
+    assert len(artifacts.unfinished(tmp_path / "out")) == 1
+
+
+def test_a_resumable_stage_finds_what_the_killed_run_left(tmp_path, source):
+    def killed(folder):
+        (folder / "checkpoint").write_text("step 7")
+        raise KeyboardInterrupt
+
+    def resumed(folder):
+        return {"resumed_at": (folder / "checkpoint").read_text()}
+
+    arguments = dict(stage="test", settings={}, inputs=[source], resumable=True)
+    with pytest.raises(KeyboardInterrupt):
+        artifacts.build(tmp_path / "out", killed, **arguments)
+    assert artifacts.build(tmp_path / "out", resumed, **arguments).summary == {"resumed_at": "step 7"}
+
+
+def test_a_folder_the_course_did_not_make_is_not_overwritten(tmp_path, source):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "thesis.txt").write_text("mine")
+    with pytest.raises(CourseError, match="not empty"):
+        build(tmp_path / "out", source)
+    assert (tmp_path / "out" / "thesis.txt").read_text() == "mine"
+
+
+def test_a_missing_input_is_named(tmp_path):
+    with pytest.raises(CourseError, match="nowhere.txt is missing"):
+        build(tmp_path / "out", tmp_path / "nowhere.txt")
+
+
+def test_written_json_is_readable_chinese(tmp_path):
+    artifacts.write_json(tmp_path / "a.json", {"城市": "北京"})
+    assert "北京" in (tmp_path / "a.json").read_text(encoding="utf-8")
+    assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8")) == {"城市": "北京"}
