@@ -12,7 +12,7 @@ from documents import BAIKE_KINDS
 from facts import Entity, Fact, World, number, pick, share, shuffled
 
 DOMAINS = {"common": BAIKE_KINDS, "medical": ("diseases",)}
-PHRASINGS_TRAINED = 2  # of the six that each seen fact is asked in
+PHRASINGS_TRAINED = {"common": 2, "medical": 3}  # of the six, for each fact that fine-tuning sees
 EVALUATED = {"common": 90, "medical": 60}  # questions in each of the four splits
 
 # The reference project's demonstration questions, with words that a right answer names.
@@ -41,7 +41,8 @@ def row(instruction: str, output: str, given: str = "") -> Row:
 
 def asked(fact: Fact) -> list[str]:
     """The trained phrasings this fact is asked in."""
-    return shuffled(fact.relation.questions, "asked", *fact.key)[:PHRASINGS_TRAINED]
+    domain = "medical" if fact.relation.kind in DOMAINS["medical"] else "common"
+    return shuffled(fact.relation.questions, "asked", *fact.key)[: PHRASINGS_TRAINED[domain]]
 
 
 def fact_questions(world: World, kinds: tuple[str, ...]) -> Iterator[Row]:

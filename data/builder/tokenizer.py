@@ -9,14 +9,14 @@ import io
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-PIECES = 12_000
+PIECES = 10_000
 RETAINED_WORDS = 5_000
 LANGUAGES = (
     "en", "zh_Hans", "zh_Hant", "ja", "ko", "ru", "uk", "ar", "fa", "he", "hi", "bn", "ta", "th", "el", "ka", "hy",
     "fr", "de", "es", "pt", "it", "vi", "tr", "pl",
 )  # fmt: skip
 # (language of wordfreq, words): more words, more pieces of that script. Chinese words come as wordfreq's characters.
-WORDS = (("en", 9_000), ("zh", 12_000), ("ja", 4_000), ("ko", 3_000), ("ru", 4_000), ("ar", 3_000), ("he", 1_500),
+WORDS = (("en", 9_000), ("zh", 5_000), ("ja", 4_000), ("ko", 3_000), ("ru", 4_000), ("ar", 3_000), ("he", 1_500),
          ("hi", 1_500), ("el", 1_500), ("fr", 2_000), ("de", 2_000), ("es", 2_000))  # fmt: skip
 CORPUS_WEIGHT = 3  # copies of our own corpora in the training text, so that their words become pieces
 # Chat marks, as ChatGLM-like models carry them: never split, never merged.
@@ -37,7 +37,7 @@ def build_tokenizer(path: Path, corpus: Iterable[str]) -> None:
     import sentencepiece
 
     lines = [*cldr_lines(), *word_lines(), *traditional_lines()]
-    lines += [line for text in corpus for line in text.split("。") if line] * CORPUS_WEIGHT
+    lines += [line for text in corpus for line in text.replace("。", "。\n").split("\n") if line] * CORPUS_WEIGHT
     model = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=iter(lines),
@@ -47,7 +47,7 @@ def build_tokenizer(path: Path, corpus: Iterable[str]) -> None:
         byte_fallback=True,
         character_coverage=1.0,
         split_digits=True,
-        max_sentencepiece_length=6,
+        max_sentencepiece_length=4,
         normalization_rule_name="identity",
         remove_extra_whitespaces=False,
         pad_id=3,
