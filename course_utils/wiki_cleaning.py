@@ -14,13 +14,14 @@ import gzip
 import html
 import json
 import re
-import xml.etree.ElementTree
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import BinaryIO
+from xml.etree import ElementTree
 
 from . import artifacts
 from .errors import CourseError
@@ -30,7 +31,7 @@ REDIRECT = re.compile(r"\s*#\s*(redirect|重定向|重新導向|重新导向)", 
 DISAMBIGUATION = re.compile(r"\{\{\s*[^{}|]*(disambig|消歧义|消歧義|hndis|geodis)[^{}|]*[|}]", re.I)
 # Sections that hold pointers, not prose.
 DROPPED_SECTIONS = {
-    "参考文献", "参考资料", "参考来源", "外部链接", "外部连接", "参见", "参看", "相关条目", "注释", "注解", "脚注",
+    "参考文献", "参考资料", "参考来源", "外部链接", "外部连接", "外部连结", "参见", "参看", "相关条目", "注释", "注解", "脚注",
     "延伸阅读", "扩展阅读", "来源", "资料来源", "关联项目",
 }  # fmt: skip
 NOT_LINKS = ("file", "image", "category", "文件", "档案", "檔案", "图像", "圖像", "分类", "分類", "图片")
@@ -173,7 +174,7 @@ def _unfold(stack: list[Node], opened: Counter) -> None:
         stack[-1].children.extend(broken.children)
 
 
-def _render(root: Node, seen: Counter, templates: Counter) -> str:
+def _render(root: Node, templates: Counter) -> str:
     """The tree as text, innermost constructs first. An explicit stack: pages nest deeper than Python recurses."""
     todo = [(root, iter(root.children), [])]
     while True:
@@ -278,7 +279,7 @@ def clean_wikitext(text: str, templates: Counter | None = None) -> str:
     """
     text = COMMENT.sub("", text)
     text = DROPPED_TAGS.sub("", SELF_CLOSED.sub("", text))
-    text = _render(parse(text), Counter(), Counter() if templates is None else templates)
+    text = _render(parse(text), Counter() if templates is None else templates)
     text = EXTERNAL.sub(r"\1", MAGIC.sub("", text))
     text = html.unescape(TAG.sub("", BREAK.sub("\n", text)))
     text = QUOTES.sub("", text)
@@ -323,7 +324,7 @@ def to_simplified() -> Callable[[str], str]:
 
 def reason_to_drop(title: str, namespace: str, wikitext: str) -> str | None:
     """Why a page is no article, or None."""
-    if namespace != "0":
+    if namespace:
         return "other namespace"
     if REDIRECT.match(wikitext):
         return "redirect"
@@ -333,52 +334,44 @@ def reason_to_drop(title: str, namespace: str, wikitext: str) -> str | None:
 
 
 def read_pages(dump: Path) -> Iterator[tuple[str, str, str, str]]:
-    """-> (title, namespace, wikitext, page id) of every page of a dump, streamed.
+    """-> (title, namespace, wikitext, page id) of every page of a dump, streamed by gensim's ``extract_pages``.
 
-    Raises CourseError when the file is missing, is not a MediaWiki dump, or is damaged: with the last good page.
+    The namespace is its name ('' for articles). Raises CourseError when the file is missing, is not a MediaWiki dump,
+    or is damaged: then the message names the last good page.
     """
-    # extract_pages keeps each namespace that its filter holds; None would drop the number we need.
-    from gensim.corpora.wikicorpus import get_namespace
+    from gensim.corpora.wikicorpus import extract_pages
 
-    if not dump.is_file():
-        raise CourseError(f"{dump} is missing: name a MediaWiki pages-articles dump")
+    namespaces = _namespaces(dump)
     count, title = 0, ""
     with _open(dump) as file:
-        head = _first_bytes(file, dump)
-        if not head.lstrip().startswith(b"<mediawiki"):
-            raise CourseError(f"{dump}: byte 0: not a MediaWiki XML dump: it should start with <mediawiki …>")
-        with _open(dump) as file:
-            try:
-                namespace_of = None
-                for event, element in xml.etree.ElementTree.iterparse(file, events=("start", "end")):
-                    if event == "start" and namespace_of is None:
-                        root, namespace_of = element, get_namespace(element.tag)
-                        prefix = f"{{{namespace_of}}}" if namespace_of else ""
-                        paths = [prefix + p for p in ("title", "ns", "id")] + [f"{prefix}revision/{prefix}text"]
-                    if event == "end" and element.tag == prefix + "page":
-                        title, namespace, page_id, text = (element.findtext(path) or "" for path in paths)
-                        yield title, namespace, text, page_id
-                        count += 1
-                        root.clear()
-            except (EOFError, OSError, xml.etree.ElementTree.ParseError) as error:
-                where = f"after page {count} ({title})" if count else "before its first page"
-                raise CourseError(
-                    f"{dump}: damaged or cut off {where}, at byte {dump.stat().st_size} of the file or before: "
-                    f"download it again ({error})"
-                ) from None
+        try:
+            for title, text, page_id in extract_pages(file):
+                prefix, colon, _ = title.partition(":")
+                yield title, prefix if colon and prefix in namespaces else "", text or "", page_id
+                count += 1
+        except (EOFError, OSError, zlib.error, ElementTree.ParseError) as error:
+            where = f"after page {count} ({title})" if count else "before its first page"
+            raise CourseError(f"{artifacts.shown(dump)} is damaged or cut off {where}: download it again ({error})") from None
     if not count:
-        raise CourseError(f"{dump}: holds no page: name a pages-articles dump")
+        raise CourseError(f"{artifacts.shown(dump)} holds no page: name a pages-articles dump")
+
+
+def _namespaces(dump: Path) -> set[str]:
+    """Names of the namespaces that the dump's head declares."""
+    try:
+        with _open(dump) as file:
+            head = file.read(20_000).decode("utf-8", errors="ignore")
+    except (EOFError, OSError, zlib.error) as error:
+        raise CourseError(f"{artifacts.shown(dump)} cannot be decompressed: download it again ({error})") from None
+    if not re.match(r"(\ufeff)?\s*(<\?xml[^>]*>\s*)?<mediawiki", head):
+        raise CourseError(f"{artifacts.shown(dump)}: byte 0: not a MediaWiki XML dump: it should start with <mediawiki …>")
+    return set(re.findall(r"<namespace key=\"-?\d+\"[^>]*>([^<]+)<", head))
 
 
 def _open(dump: Path) -> BinaryIO:
+    if not dump.is_file():
+        raise CourseError(f"{artifacts.shown(dump)} is missing: name a MediaWiki pages-articles dump")
     return {".bz2": bz2.open, ".gz": gzip.open}.get(dump.suffix, open)(dump, "rb")
-
-
-def _first_bytes(file: BinaryIO, dump: Path) -> bytes:
-    try:
-        return file.read(200)
-    except (EOFError, OSError) as error:
-        raise CourseError(f"{dump}: byte 0: cannot be decompressed: download it again ({error})") from None
 
 
 def clean_dumps(dumps: Sequence[Path], out: Path, *, min_chars: int = 20, force: bool = False) -> artifacts.Manifest:
@@ -389,8 +382,7 @@ def clean_dumps(dumps: Sequence[Path], out: Path, *, min_chars: int = 20, force:
     """
     dumps = list(dumps)
     for dump in dumps:
-        if not dump.is_file():
-            raise CourseError(f"{artifacts.shown(dump)} is missing: name a MediaWiki pages-articles dump")
+        _namespaces(dump)  # say what is wrong with an input before anything is made
     return artifacts.build(
         out,
         lambda folder: _clean_into(folder, dumps, min_chars),
