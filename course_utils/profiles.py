@@ -17,13 +17,14 @@ DEFAULT = "cpu-mini"
 
 @dataclass(frozen=True)
 class ModelShape:
-    """A Llama's shape, in ``transformers.LlamaConfig``'s own names. Embeddings are tied."""
+    """A Llama's shape, in ``transformers.LlamaConfig``'s own names."""
 
     hidden_size: int
     intermediate_size: int
     num_hidden_layers: int
     num_attention_heads: int
     max_position_embeddings: int
+    tie_word_embeddings: bool
 
 
 @dataclass(frozen=True)

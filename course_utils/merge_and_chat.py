@@ -1,0 +1,131 @@
+"""Merge a LoRA adapter into its base, and let models answer.
+
+In come a base model folder and an adapter, out comes a plain model folder with the same logits; then greedy or beam
+search generation for lists of prompts, and a chat in the terminal.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from . import artifacts, training
+from .errors import CourseError
+from .full_vs_lora_sft import conversation
+from .pretraining import load_tokenizer
+
+MAX_NEW_TOKENS = 80
+ADAPTER = "adapter_config.json"
+
+
+def load(folder: Path):
+    """-> (model in evaluation mode, tokenizer) of a model folder, or of an adapter folder with its base.
+
+    Loads safetensors from local files alone. Raises CourseError when the folder holds no model.
+    """
+    import json
+
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM
+
+    adapter = folder / ADAPTER
+    if not adapter.is_file() and not (folder / "config.json").is_file():
+        raise CourseError(f"{artifacts.shown(folder)} holds no model: name the folder of a trained model or adapter")
+    base = Path(json.loads(adapter.read_text())["base_model_name_or_path"]) if adapter.is_file() else folder
+    if not (base / "config.json").is_file():
+        raise CourseError(f"{artifacts.shown(folder)}: its base model {base} is missing: pretrain it again")
+    model = AutoModelForCausalLM.from_pretrained(
+        base, local_files_only=True, use_safetensors=True, attn_implementation=training.attention()
+    )
+    if adapter.is_file():
+        model = PeftModel.from_pretrained(model, folder, local_files_only=True)
+    return model.to(training.device_name()).eval(), load_tokenizer(folder)
+
+
+def merge_lora(base: Path, lora: Path, out: Path, *, force: bool = False) -> artifacts.Manifest:
+    """Add the adapter's update to the base's weights and save a plain model to ``out``.
+
+    The summary holds the largest difference between the logits of adapter and merged model on a probe.
+    """
+    if not (lora / ADAPTER).is_file():
+        raise CourseError(f"{artifacts.shown(lora)} holds no LoRA adapter: it should contain {ADAPTER}")
+    if not (base / "config.json").is_file():
+        raise CourseError(f"{artifacts.shown(base)} holds no base model: it should contain config.json")
+
+    def make(folder: Path) -> dict:
+        import torch
+        from peft import PeftModel
+        from transformers import AutoModelForCausalLM
+
+        tokenizer = load_tokenizer(lora)
+        model = AutoModelForCausalLM.from_pretrained(base, local_files_only=True, use_safetensors=True)
+        model = PeftModel.from_pretrained(model, lora, local_files_only=True).eval()
+        probe = tokenizer("世界上有许多城市、动物和植物。", return_tensors="pt", return_token_type_ids=False)
+        with torch.no_grad():
+            before = model(**probe).logits
+            merged = model.merge_and_unload()
+            difference = (merged(**probe).logits - before).abs().max().item()
+        merged.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+        return {"parameters": merged.num_parameters(), "largest_logit_difference": difference}
+
+    return artifacts.build(out, make, stage="merge_and_chat/merge", settings={}, inputs=[base, lora], force=force)
+
+
+def as_prompts(tokenizer, questions: Sequence[str], chat: bool) -> list[str]:
+    """Prompts in the chat template, or the bare questions for a model that never learned to chat."""
+    if not chat:
+        return [tokenizer.bos_token + question for question in questions]
+    return [
+        tokenizer.apply_chat_template(conversation(question), tokenize=False, add_generation_prompt=True)
+        for question in questions
+    ]
+
+
+def answer(
+    model, tokenizer, questions: Sequence[str], *, beams: int = 1, chat: bool = True, batch_size: int = 64,
+    max_new_tokens: int = MAX_NEW_TOKENS,
+) -> list[str]:  # fmt: skip
+    """The model's answers, greedy with one beam. Questions are batched by length, answers come in the asked order."""
+    import torch
+
+    tokenizer.padding_side = "left"  # so that every prompt ends where its answer begins
+    prompts = as_prompts(tokenizer, questions, chat)
+    order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
+    answers = [""] * len(prompts)
+    for start in range(0, len(order), batch_size):
+        rows = order[start : start + batch_size]
+        batch = tokenizer(
+            [prompts[i] for i in rows], return_tensors="pt", padding=True, add_special_tokens=False,
+            return_token_type_ids=False,
+        ).to(model.device)  # fmt: skip
+        with torch.inference_mode():
+            ids = model.generate(
+                **batch, do_sample=False, num_beams=beams, max_new_tokens=max_new_tokens,
+                pad_token_id=tokenizer.pad_token_id, eos_token_id=tokenizer.eos_token_id,
+            )  # fmt: skip
+        for i, text in zip(rows, tokenizer.batch_decode(ids[:, batch["input_ids"].shape[1] :], skip_special_tokens=True), strict=True):
+            answers[i] = text.strip()
+    return answers
+
+
+def generate(model: Path, prompts: Sequence[str], *, beams: int = 1) -> list[str]:
+    """Load the model in a folder and answer each prompt."""
+    loaded, tokenizer = load(model)
+    return answer(loaded, tokenizer, prompts, beams=beams)
+
+
+def stream_answer(model, tokenizer, question: str) -> Iterator[str]:
+    """The greedy answer, piece by piece as it is generated."""
+    from threading import Thread
+
+    from transformers import TextIteratorStreamer
+
+    streamer = TextIteratorStreamer(tokenizer, skip_prompt=True, skip_special_tokens=True)
+    batch = tokenizer(as_prompts(tokenizer, [question], True), return_tensors="pt", add_special_tokens=False, return_token_type_ids=False)
+    worker = Thread(
+        target=model.generate,
+        kwargs=dict(**batch.to(model.device), do_sample=False, max_new_tokens=MAX_NEW_TOKENS, streamer=streamer,
+                    pad_token_id=tokenizer.pad_token_id, eos_token_id=tokenizer.eos_token_id),
+    )  # fmt: skip
+    worker.start()
+    yield from streamer
+    worker.join()

@@ -1,0 +1,135 @@
+"""What pretraining and fine-tuning share: precision, Trainer settings, progress, and going on after a kill.
+
+Training runs on the Hugging Face ``Trainer``, so several GPUs are ``torchrun`` with the same command. Checkpoints lie
+in the stage's unfinished folder; ``artifacts.build`` hands the same folder to the next run of the same work.
+"""
+
+import json
+import shutil
+import time
+from pathlib import Path
+
+SEED = 42
+LOG = "log.json"
+
+
+def device_name() -> str:
+    """'cuda', 'mps' or 'cpu': what the Trainer will use."""
+    import torch
+
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def has_fast_bf16() -> bool:
+    """Whether this machine multiplies bfloat16 matrices in hardware: Ampere or later, AVX512-BF16 or AMX."""
+    import torch
+
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_capability()[0] >= 8
+    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+
+
+def attention() -> str:
+    """The faster attention for the device: short blocks on a CPU gain about a quarter from plain matrix products."""
+    return "eager" if device_name() == "cpu" else "sdpa"
+
+
+def arguments(folder: Path, settings, *, total_steps: int, evaluations: int = 8, save_minutes: float | None = None):
+    """``TrainingArguments`` from a profile's settings. Deterministic: one seed for weights, order and dropout."""
+    import torch
+    import transformers
+
+    transformers.logging.set_verbosity_error()
+    cuda = device_name() == "cuda"
+    return transformers.TrainingArguments(
+        output_dir=str(folder / "checkpoints"),
+        per_device_train_batch_size=settings.batch_size,
+        per_device_eval_batch_size=2 * settings.batch_size,
+        gradient_accumulation_steps=settings.gradient_accumulation_steps,
+        num_train_epochs=settings.epochs,
+        learning_rate=settings.learning_rate,
+        lr_scheduler_type="cosine",
+        warmup_steps=max(1, round(settings.warmup_fraction * total_steps)),
+        weight_decay=settings.weight_decay,
+        adam_beta2=0.95,
+        max_grad_norm=1.0,
+        optim="adamw_torch_fused" if cuda else "adamw_torch",
+        bf16=has_fast_bf16(),
+        fp16=cuda and not has_fast_bf16() and torch.cuda.is_available(),
+        eval_strategy="steps",
+        eval_steps=max(1, total_steps // evaluations),
+        logging_steps=max(1, total_steps // 60),
+        save_strategy="no" if save_minutes is None else "steps",
+        save_steps=10**9,  # the clock decides, see Progress
+        save_total_limit=2,
+        report_to="none",
+        disable_tqdm=True,
+        seed=SEED,
+        data_seed=SEED,
+        remove_unused_columns=False,
+        dataloader_pin_memory=cuda,
+    )
+
+
+def steps_in(examples: int, settings) -> int:
+    """Optimizer steps of a whole training on one device."""
+    batch = settings.batch_size * settings.gradient_accumulation_steps
+    return max(1, round(-(-examples // batch) * settings.epochs))
+
+
+def progress(title: str, total_steps: int, tokens_per_step: float, save_minutes: float | None = None):
+    """A Trainer callback: a progress line with loss, tokens/s and time left, and a checkpoint every ``save_minutes``."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from transformers import TrainerCallback
+
+    class Line(TrainerCallback):
+        def on_train_begin(self, args, state, control, **kwargs):
+            self.started, self.first, self.saved = time.perf_counter(), state.global_step, time.monotonic()
+            columns = TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn()
+            self.bar = Progress(*columns)
+            self.bar.start()
+            self.task = self.bar.add_task(title, total=total_steps, completed=state.global_step)
+            self.loss = None
+
+        def on_log(self, args, state, control, logs=None, **kwargs):
+            self.loss = (logs or {}).get("loss", self.loss)
+
+        def on_step_end(self, args, state, control, **kwargs):
+            speed = (state.global_step - self.first) * tokens_per_step / (time.perf_counter() - self.started)
+            shown = f"{title} · loss {float(self.loss):.3f}" if self.loss is not None else title
+            self.bar.update(self.task, completed=state.global_step, description=f"{shown} · {speed:,.0f} tokens/s")
+            if save_minutes is not None and time.monotonic() - self.saved > 60 * save_minutes:
+                self.saved, control.should_save = time.monotonic(), True
+
+        def on_train_end(self, args, state, control, **kwargs):
+            self.bar.stop()
+
+    return Line()
+
+
+def run(trainer, folder: Path) -> list[dict]:
+    """Train to the end, from the newest checkpoint in ``folder`` if a killed run left one. -> the log's entries.
+
+    Each entry has ``step``, ``epoch`` and ``loss`` or ``eval_loss`` (nats per token). The log is written to
+    ``log.json``; checkpoints are removed, the finished model takes their place.
+    """
+    from transformers.trainer_utils import get_last_checkpoint
+
+    checkpoints = folder / "checkpoints"
+    newest = get_last_checkpoint(str(checkpoints)) if checkpoints.is_dir() else None
+    trainer.train(resume_from_checkpoint=newest)
+    entries = [
+        {key: entry[key] for key in ("step", "epoch", "loss", "eval_loss", "learning_rate") if key in entry}
+        for entry in trainer.state.log_history
+        if "loss" in entry or "eval_loss" in entry
+    ]
+    (folder / LOG).write_text(json.dumps(entries, indent=1) + "\n", encoding="utf-8")
+    shutil.rmtree(checkpoints, ignore_errors=True)
+    return entries
+
+
+def read_log(folder: Path) -> list[dict]:
+    """The log of a finished training."""
+    return json.loads((folder / LOG).read_text(encoding="utf-8"))
