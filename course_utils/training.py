@@ -38,7 +38,6 @@ def attention() -> str:
 
 def arguments(folder: Path, settings, *, total_steps: int, evaluations: int = 8, save_minutes: float | None = None):
     """``TrainingArguments`` from a profile's settings. Deterministic: one seed for weights, order and dropout."""
-    import torch
     import transformers
 
     transformers.logging.set_verbosity_error()
@@ -56,8 +55,9 @@ def arguments(folder: Path, settings, *, total_steps: int, evaluations: int = 8,
         adam_beta2=0.95,
         max_grad_norm=1.0,
         optim="adamw_torch_fused" if cuda else "adamw_torch",
+        use_cpu=device_name() == "cpu",
         bf16=has_fast_bf16(),
-        fp16=cuda and not has_fast_bf16() and torch.cuda.is_available(),
+        fp16=cuda and not has_fast_bf16(),
         eval_strategy="steps",
         eval_steps=max(1, total_steps // evaluations),
         logging_steps=max(1, total_steps // 60),
