@@ -20,15 +20,18 @@ import os
 import platform
 import shutil
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from pathlib import Path
 
 from .errors import CourseError
 
 MANIFEST = "manifest.json"
 # The libraries whose version can change what a stage writes.
-RECORDED_PACKAGES = ("torch", "transformers", "tokenizers", "peft", "accelerate", "datasets", "sentencepiece", "gensim")
+RECORDED_PACKAGES = ("torch", "transformers", "tokenizers", "peft", "accelerate", "sentencepiece", "gensim")
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,23 @@ class Manifest:
     @property
     def fingerprint(self) -> str:
         return fingerprint(self.stage, self.settings, self.inputs)
+
+
+class Pending(Exception):
+    """Raised by ``build`` while ``asking``: the work is not done. The message: 'to do', 'unfinished' or 'outdated'."""
+
+
+_asking = ContextVar("asking", default=False)
+
+
+@contextmanager
+def asking() -> Iterator[None]:
+    """Within this context ``build`` makes nothing: it returns the manifest of finished work or raises ``Pending``."""
+    token = _asking.set(True)
+    try:
+        yield
+    finally:
+        _asking.reset(token)
 
 
 def read_manifest(folder: Path) -> Manifest | None:
@@ -76,6 +96,12 @@ def sha256(path: Path) -> str:
         manifest = read_manifest(path)
         outputs = manifest.outputs if manifest else _hash_files(path)
         return hashlib.sha256(json.dumps(outputs, sort_keys=True).encode()).hexdigest()
+    stat = path.stat()
+    return _file_sha256(path, stat.st_size, stat.st_mtime_ns)
+
+
+@cache  # a dump of many gigabytes is read once a process, and again when it was written to
+def _file_sha256(path: Path, size: int, modified: int) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -111,12 +137,18 @@ def build(
         if not path.exists():
             raise CourseError(f"{path} is missing: {stage} needs it as input")
     settings = json.loads(json.dumps(settings, default=str))  # as they will read back from the manifest
-    hashes = {shown(path): sha256(path) for path in inputs}
+    hashes = {}
+    for path in inputs:
+        name = shown(path)
+        hashes[name if name not in hashes else str(path)] = sha256(path)
     mark = fingerprint(stage, settings, hashes)
 
     done = read_manifest(out)
     if done and done.fingerprint == mark and not force:
         return done
+    work = out.parent / f".{out.name}.unfinished-{mark}"
+    if _asking.get():
+        raise Pending("unfinished" if work.exists() else "outdated" if done else "to do")
     check_writable(out)
 
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -126,7 +158,6 @@ def build(
     except filelock.Timeout:
         raise CourseError(f"{out} is being written by another process: wait for it or stop it") from None
     try:
-        work = out.parent / f".{out.name}.unfinished-{mark}"
         if work.exists() and (force or not resumable):
             shutil.rmtree(work)
         work.mkdir(exist_ok=True)
@@ -149,12 +180,6 @@ def build(
     return manifest
 
 
-def unfinished(out: Path) -> list[Path]:
-    """Folders that killed runs of this stage left behind, newest last."""
-    found = out.parent.glob(f".{out.name}.unfinished-*") if out.parent.is_dir() else []
-    return sorted(found, key=lambda path: path.stat().st_mtime)
-
-
 def check_writable(out: Path) -> None:
     """Refuse to write over a folder that holds something else than an earlier result of a stage."""
     if out.is_file():
@@ -165,11 +190,14 @@ def check_writable(out: Path) -> None:
 
 def shown(path: Path) -> str:
     """A path as a learner should read it: relative to the course where it can be, never of one machine."""
-    from .profiles import course_root
+    from .profiles import artifacts_root, course_root
 
+    path = path.resolve()
+    if path.is_relative_to(artifacts_root()):
+        return (Path("artifacts") / path.relative_to(artifacts_root())).as_posix()
     for base in (course_root(), Path.cwd()):
-        if path.resolve().is_relative_to(base):
-            return path.resolve().relative_to(base).as_posix()
+        if path.is_relative_to(base):
+            return path.relative_to(base).as_posix()
     return path.name
 
 

@@ -11,11 +11,14 @@ from collections import defaultdict
 from pathlib import Path
 
 from . import artifacts, merge_and_chat
-from .pretraining import load_tokenizer, make_model, read_jsonl
+from .corpora import read_jsonl
+from .pretraining import make_model
 from .profiles import Profile
+from .tokenizer_pruning import load_tokenizer
 
 SPLITS = tuple((fact, phrasing) for fact in ("seen", "pretrain_only") for phrasing in ("seen", "new"))
 LORA_BEAMS = 3
+FACT_NAMES = {"seen": "fact in SFT", "pretrain_only": "fact only in pretraining"}
 
 
 def is_right(answer: str, question: dict) -> bool:
@@ -70,7 +73,11 @@ def evaluate(profile: Profile, *, force: bool = False) -> artifacts.Manifest:
                     line = {"model": name, "question": row["question"], "answer": text, "right": right}
                     file.write(json.dumps(line, ensure_ascii=False) + "\n")
         artifacts.write_json(folder / "scoreboard.json", board)
-        return {name: split["common pretrain_only seen"] for name, split in board.items() if "full" in name or "LoRA" in name}
+        return {
+            name: split["common pretrain_only seen"]
+            for name, split in board.items()
+            if "full" in name or "LoRA" in name
+        }
 
     return artifacts.build(
         profile.dir("merge_and_chat", "scoreboard"),

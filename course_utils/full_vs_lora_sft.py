@@ -8,14 +8,16 @@ LoRA (Hu et al. 2021, https://arxiv.org/abs/2106.09685) freezes the base and lea
 low-rank update B·A, scaled by alpha / r.
 """
 
+import os
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
 from . import artifacts, training
+from .corpora import read_jsonl
 from .errors import CourseError
-from .pretraining import load_tokenizer, read_jsonl
 from .profiles import Profile
+from .tokenizer_pruning import load_tokenizer
 
 IGNORED = -100  # label of positions that do not count, as torch's cross entropy has it
 HELD_OUT_EVERY = 50
@@ -25,7 +27,9 @@ def read_instructions(path: Path, limit: int | None = None) -> Iterator[tuple[st
     """-> (what the user says, what the assistant answers) of each row. Raises CourseError for a row without them."""
     for number, row in enumerate(islice(read_jsonl(path), limit), 1):
         if not row.get("instruction") or not row.get("output"):
-            raise CourseError(f"{artifacts.shown(path)}: row {number}: needs `instruction` and `output`: mend or remove it")
+            raise CourseError(
+                f"{artifacts.shown(path)}: row {number}: needs `instruction` and `output`: mend or remove it"
+            )
         given = f"\n{row['input']}" if row.get("input") else ""
         yield row["instruction"] + given, row["output"]
 
@@ -75,6 +79,7 @@ def with_lora(model, settings):
     """The model with a LoRA adapter on every linear layer but the output, the only weights that will train."""
     from peft import LoraConfig, get_peft_model
 
+    training.hush_peft()
     config = LoraConfig(
         r=settings.r,
         lora_alpha=settings.alpha,
@@ -102,13 +107,17 @@ def fine_tune(profile: Profile, base: str, method: str, *, force: bool = False) 
 
         set_seed(training.SEED)
         tokenizer = load_tokenizer(base_folder)
-        rows = [encode(tokenizer, q, a, profile.sft_max_length) for q, a in read_instructions(source, profile.max_documents)]
+        rows = [
+            encode(tokenizer, q, a, profile.sft_max_length) for q, a in read_instructions(source, profile.max_documents)
+        ]
         train = [row for i, row in enumerate(rows) if i % HELD_OUT_EVERY]
         model = AutoModelForCausalLM.from_pretrained(
             base_folder, local_files_only=True, attn_implementation=training.attention()
         )
         if method == "lora":
             model = with_lora(model, settings)
+            # Relative, so that the adapter finds its base wherever the artifacts are moved.
+            model.peft_config["default"].base_model_name_or_path = os.path.relpath(base_folder, folder)
         steps = training.steps_in(len(train), settings)
         tokens = sum(len(row["input_ids"]) for row in train)
         args = training.arguments(folder, settings, total_steps=steps, evaluations=6, save_minutes=10)
@@ -126,15 +135,23 @@ def fine_tune(profile: Profile, base: str, method: str, *, force: bool = False) 
         tokenizer.save_pretrained(folder)
         trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
         last = [entry["eval_loss"] for entry in log if "eval_loss" in entry][-1]
-        return {"trained_parameters": trained, "conversations": len(train), "tokens": tokens, "held_out_loss": round(last, 4)}
+        return {
+            "trained_parameters": trained,
+            "conversations": len(train),
+            "tokens": tokens,
+            "held_out_loss": round(last, 4),
+        }
 
     return artifacts.build(
         profile.dir("full_vs_lora_sft", f"{base}-{method}"),
         make,
         stage=f"full_vs_lora_sft/{base}-{method}",
         settings={
-            "method": method, method: vars(settings), "max_length": profile.sft_max_length,
-            "max_documents": profile.max_documents, "seed": training.SEED,
+            "method": method,
+            method: vars(settings),
+            "max_length": profile.sft_max_length,
+            "max_documents": profile.max_documents,
+            "seed": training.SEED,
         },  # fmt: skip
         inputs=[base_folder, source],
         resumable=True,

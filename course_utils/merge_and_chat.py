@@ -10,7 +10,7 @@ from pathlib import Path
 from . import artifacts, training
 from .errors import CourseError
 from .full_vs_lora_sft import conversation
-from .pretraining import load_tokenizer
+from .tokenizer_pruning import load_tokenizer
 
 MAX_NEW_TOKENS = 80
 ADAPTER = "adapter_config.json"
@@ -29,13 +29,16 @@ def load(folder: Path):
     adapter = folder / ADAPTER
     if not adapter.is_file() and not (folder / "config.json").is_file():
         raise CourseError(f"{artifacts.shown(folder)} holds no model: name the folder of a trained model or adapter")
-    base = Path(json.loads(adapter.read_text())["base_model_name_or_path"]) if adapter.is_file() else folder
+    base = folder / json.loads(adapter.read_text())["base_model_name_or_path"] if adapter.is_file() else folder
     if not (base / "config.json").is_file():
-        raise CourseError(f"{artifacts.shown(folder)}: its base model {base} is missing: pretrain it again")
+        raise CourseError(
+            f"{artifacts.shown(folder)}: its base model {artifacts.shown(base)} is missing: pretrain it again"
+        )
     model = AutoModelForCausalLM.from_pretrained(
         base, local_files_only=True, use_safetensors=True, attn_implementation=training.attention()
     )
     if adapter.is_file():
+        training.hush_peft()
         model = PeftModel.from_pretrained(model, folder, local_files_only=True)
     return model.to(training.device_name()).eval(), load_tokenizer(folder)
 
@@ -55,6 +58,7 @@ def merge_lora(base: Path, lora: Path, out: Path, *, force: bool = False) -> art
         from peft import PeftModel
         from transformers import AutoModelForCausalLM
 
+        training.hush_peft()
         tokenizer = load_tokenizer(lora)
         model = AutoModelForCausalLM.from_pretrained(base, local_files_only=True, use_safetensors=True)
         model = PeftModel.from_pretrained(model, lora, local_files_only=True).eval()
@@ -102,7 +106,9 @@ def answer(
                 **batch, do_sample=False, num_beams=beams, max_new_tokens=max_new_tokens,
                 pad_token_id=tokenizer.pad_token_id, eos_token_id=tokenizer.eos_token_id,
             )  # fmt: skip
-        for i, text in zip(rows, tokenizer.batch_decode(ids[:, batch["input_ids"].shape[1] :], skip_special_tokens=True), strict=True):
+        for i, text in zip(
+            rows, tokenizer.batch_decode(ids[:, batch["input_ids"].shape[1] :], skip_special_tokens=True), strict=True
+        ):
             answers[i] = text.strip()
     return answers
 
@@ -120,7 +126,12 @@ def stream_answer(model, tokenizer, question: str) -> Iterator[str]:
     from transformers import TextIteratorStreamer
 
     streamer = TextIteratorStreamer(tokenizer, skip_prompt=True, skip_special_tokens=True)
-    batch = tokenizer(as_prompts(tokenizer, [question], True), return_tensors="pt", add_special_tokens=False, return_token_type_ids=False)
+    batch = tokenizer(
+        as_prompts(tokenizer, [question], True),
+        return_tensors="pt",
+        add_special_tokens=False,
+        return_token_type_ids=False,
+    )
     worker = Thread(
         target=model.generate,
         kwargs=dict(**batch.to(model.device), do_sample=False, max_new_tokens=MAX_NEW_TOKENS, streamer=streamer,

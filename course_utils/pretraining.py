@@ -7,60 +7,17 @@ The one idea: documents are joined by end-of-text tokens and cut into blocks of 
 of a batch is padding. A document may be cut in two; a block may hold several. Cost: 6 × parameters FLOPs a token.
 """
 
-import json
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
 
-from . import artifacts, training, wiki_cleaning
+from . import artifacts, corpora, training
 from .errors import CourseError
 from .profiles import ModelShape, Profile
+from .tokenizer_pruning import load_tokenizer
 
 HELD_OUT_EVERY = 50  # one document in fifty is kept for validation
-
-
-def read_jsonl(path: Path) -> Iterator[dict]:
-    """Rows of a JSON Lines file. Raises CourseError with file and line for a line that is not a JSON object."""
-    if not path.is_file():
-        raise CourseError(f"{artifacts.shown(path)} is missing: the profile names it as data to read")
-    with path.open(encoding="utf-8") as file:
-        for number, line in enumerate(file, 1):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line)
-                if not isinstance(row, dict):
-                    raise ValueError("not an object")
-            except ValueError as error:
-                raise CourseError(f"{artifacts.shown(path)}:{number}: not a JSON object: mend or remove the line ({error})") from None
-            yield row
-
-
-def baike_text(row: dict) -> str:
-    """A Baike article as one text: title, summary, sections."""
-    parts = [row.get("title") or "", row.get("summary") or ""]
-    for section in row.get("sections") or []:
-        parts += [section.get("title") or "", section.get("content") or ""]
-    return "\n".join(part.strip() for part in parts if part.strip())
-
-
-def read_corpus(profile: Profile, name: str) -> Iterator[str]:
-    """Documents of the corpus ``wiki``, ``baike`` or ``medical`` as plain text."""
-    if name == "wiki":
-        texts = (row["text"] for row in wiki_cleaning.read_articles(profile.require("wiki_cleaning")))
-    elif name == "baike":
-        texts = (baike_text(row) for path in profile.baike for row in read_jsonl(path))
-    else:
-        texts = (row.get("text") or "" for path in profile.medical for row in read_jsonl(path))
-    return islice(filter(None, texts), profile.max_documents)
-
-
-def load_tokenizer(folder: Path):
-    """The Hugging Face tokenizer of a folder, from local files alone."""
-    from transformers import AutoTokenizer
-
-    return AutoTokenizer.from_pretrained(folder, local_files_only=True)
 
 
 def pack(tokenizer, texts: Iterable[str], block_size: int):
@@ -91,7 +48,7 @@ def training_blocks(profile: Profile, corpus: str, tokenizer):
     size = profile.pretraining.block_size
     train, held_out = [], []
     for name, times in profile.mix[corpus].items():
-        texts = list(read_corpus(profile, name))
+        texts = list(corpora.read_corpus(profile, name))
         if not texts:
             raise CourseError(f"the {name} corpus of profile {profile.name} holds no document")
         held_out += texts[::HELD_OUT_EVERY]
@@ -118,6 +75,7 @@ def make_model(shape: ModelShape, tokenizer, *, seed: int = training.SEED):
         num_key_value_heads=shape.num_attention_heads,
         max_position_embeddings=shape.max_position_embeddings,
         tie_word_embeddings=shape.tie_word_embeddings,
+        initializer_range=shape.initializer_range,
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
@@ -150,7 +108,7 @@ def pretrain(profile: Profile, corpus: str, *, force: bool = False) -> artifacts
     if corpus not in profile.mix:
         raise CourseError(f"unknown corpus {corpus!r}: choose one of {', '.join(profile.mix)}")
     tokenizer_folder = profile.require("tokenizer_pruning")
-    sources = {"wiki": [profile.require("wiki_cleaning")], "baike": profile.baike, "medical": profile.medical}
+    profile.require("wiki_cleaning")
     settings = profile.pretraining
 
     def make(folder: Path) -> dict:
@@ -166,6 +124,7 @@ def pretrain(profile: Profile, corpus: str, *, force: bool = False) -> artifacts
             args=training.arguments(folder, settings, total_steps=steps, save_minutes=settings.save_minutes),
             train_dataset=Blocks(blocks),
             eval_dataset=Blocks(held_out),
+            optimizers=(training.optimizer(model, settings), None),
             callbacks=[training.progress(f"pretraining {corpus}", steps, per_step, settings.save_minutes)],
         )
         log = training.run(trainer, folder)
@@ -184,10 +143,13 @@ def pretrain(profile: Profile, corpus: str, *, force: bool = False) -> artifacts
         make,
         stage=f"pretraining/{corpus}",
         settings={
-            "model": vars(profile.model), "pretraining": vars(settings), "mix": profile.mix[corpus],
-            "max_documents": profile.max_documents, "seed": training.SEED,
+            "model": vars(profile.model),
+            "pretraining": vars(settings),
+            "mix": profile.mix[corpus],
+            "max_documents": profile.max_documents,
+            "seed": training.SEED,
         },  # fmt: skip
-        inputs=[tokenizer_folder, *(path for name in profile.mix[corpus] for path in sources[name])],
+        inputs=[tokenizer_folder, *(path for name in profile.mix[corpus] for path in corpora.sources(profile, name))],
         resumable=True,
         force=force,
     )

@@ -25,6 +25,7 @@ class ModelShape:
     num_attention_heads: int
     max_position_embeddings: int
     tie_word_embeddings: bool
+    initializer_range: float
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class Pretraining:
     gradient_accumulation_steps: int
     epochs: float
     learning_rate: float
+    embedding_learning_rate: float
     warmup_fraction: float
     weight_decay: float
     save_minutes: float
@@ -139,7 +141,12 @@ def load(name: str | None = None) -> Profile:
     for key in ("tokenizer_model", "retain_words", "evaluation", "demo_questions"):
         row[key] = root / row[key]
     row["instructions"] = {kind: root / path for kind, path in row["instructions"].items()}
-    for key, record in (("model", ModelShape), ("pretraining", Pretraining), ("full", FullTuning), ("lora", LoraTuning)):
+    for key, record in (
+        ("model", ModelShape),
+        ("pretraining", Pretraining),
+        ("full", FullTuning),
+        ("lora", LoraTuning),
+    ):
         row[key] = record(**row[key])
     return Profile(name=name, **row)
 

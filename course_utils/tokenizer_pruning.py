@@ -53,7 +53,9 @@ def load_model(path: Path):
     except DecodeError:
         model = pb.ModelProto()
     if not model.pieces or not model.trainer_spec.model_type:
-        raise CourseError(f"{path} is not a SentencePiece model: expected the .model file of a BPE or unigram tokenizer")
+        raise CourseError(
+            f"{path} is not a SentencePiece model: expected the .model file of a BPE or unigram tokenizer"
+        )
     if model.trainer_spec.model_type not in (pb.TrainerSpec.BPE, pb.TrainerSpec.UNIGRAM):
         kind = pb.TrainerSpec.ModelType.Name(model.trainer_spec.model_type).lower()
         raise CourseError(f"{path} is a {kind} model: only BPE and unigram models can be pruned")
@@ -323,10 +325,19 @@ def prune_tokenizer(old: Path, out: Path, retain_words: Path, *, force: bool = F
             "dead_pieces": {"before": dead_pieces(model), "after": dead_pieces(pruned)},
         }
         artifacts.write_json(folder / "report.json", report)
-        return {"pieces": len(pruned.pieces), "pruned_from": len(model.pieces), "dead": len(report["dead_pieces"]["after"])}
+        return {
+            "pieces": len(pruned.pieces),
+            "pruned_from": len(model.pieces),
+            "dead": len(report["dead_pieces"]["after"]),
+        }
 
     return artifacts.build(
-        out, make, stage="tokenizer_pruning", settings={"chat_template": CHAT_TEMPLATE}, inputs=[old, retain_words], force=force
+        out,
+        make,
+        stage="tokenizer_pruning",
+        settings={"chat_template": CHAT_TEMPLATE},
+        inputs=[old, retain_words],
+        force=force,
     )
 
 
@@ -342,6 +353,13 @@ def _prune_to_file(old: Path, new: Path, retain_words: Path, force: bool) -> art
     shutil.copyfile(folder / "tokenizer.model", partial)
     partial.replace(new)
     return manifest
+
+
+def load_tokenizer(folder: Path):
+    """The Hugging Face tokenizer of a folder, from local files alone."""
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(folder, local_files_only=True)
 
 
 def read_report(folder: Path) -> dict:

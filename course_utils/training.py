@@ -7,6 +7,7 @@ in the stage's unfinished folder; ``artifacts.build`` hands the same folder to t
 import json
 import shutil
 import time
+import warnings
 from pathlib import Path
 
 SEED = 42
@@ -41,6 +42,7 @@ def arguments(folder: Path, settings, *, total_steps: int, evaluations: int = 8,
     import transformers
 
     transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()  # ours shows more
     cuda = device_name() == "cuda"
     return transformers.TrainingArguments(
         output_dir=str(folder / "checkpoints"),
@@ -73,6 +75,30 @@ def arguments(folder: Path, settings, *, total_steps: int, evaluations: int = 8,
     )
 
 
+def hush_peft() -> None:
+    """PEFT 0.21 asks transformers 5 for an attribute by its old name: a warning that tells a learner nothing."""
+    warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated", category=FutureWarning)
+
+
+def optimizer(model, settings):
+    """AdamW (Loshchilov & Hutter 2019, https://arxiv.org/abs/1711.05101) with a learning rate of its own for the token
+    embeddings, and weight decay on matrices alone.
+
+    A row of the embedding learns only when its token occurs, and with tied weights it also carries the scale of the
+    logits, so small models learn many times faster when it may move in larger steps: `benchmarks/embedding_rate.py`.
+    """
+    import torch
+
+    table = model.get_input_embeddings().weight
+    others = [weight for weight in model.parameters() if weight.requires_grad and weight is not table]
+    groups = [
+        {"params": [table], "lr": settings.embedding_learning_rate, "weight_decay": 0.0},
+        {"params": [w for w in others if w.ndim > 1], "weight_decay": settings.weight_decay},
+        {"params": [w for w in others if w.ndim < 2], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=(0.9, 0.95), fused=device_name() == "cuda")
+
+
 def steps_in(examples: int, settings) -> int:
     """Optimizer steps of a whole training on one device."""
     batch = settings.batch_size * settings.gradient_accumulation_steps
@@ -80,7 +106,7 @@ def steps_in(examples: int, settings) -> int:
 
 
 def progress(title: str, total_steps: int, tokens_per_step: float, save_minutes: float | None = None):
-    """A Trainer callback: a progress line with loss, tokens/s and time left, and a checkpoint every ``save_minutes``."""
+    """A Trainer callback: a progress line with loss, tokens/s and time left; a checkpoint every ``save_minutes``."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
     from transformers import TrainerCallback
 
@@ -115,8 +141,10 @@ def run(trainer, folder: Path) -> list[dict]:
     Each entry has ``step``, ``epoch`` and ``loss`` or ``eval_loss`` (nats per token). The log is written to
     ``log.json``; checkpoints are removed, the finished model takes their place.
     """
+    from transformers import PrinterCallback
     from transformers.trainer_utils import get_last_checkpoint
 
+    trainer.remove_callback(PrinterCallback)  # the progress line shows the loss
     checkpoints = folder / "checkpoints"
     newest = get_last_checkpoint(str(checkpoints)) if checkpoints.is_dir() else None
     trainer.train(resume_from_checkpoint=newest)

@@ -15,7 +15,7 @@ import html
 import json
 import re
 import zlib
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -31,8 +31,8 @@ REDIRECT = re.compile(r"\s*#\s*(redirect|重定向|重新導向|重新导向)", 
 DISAMBIGUATION = re.compile(r"\{\{\s*[^{}|]*(disambig|消歧义|消歧義|hndis|geodis)[^{}|]*[|}]", re.I)
 # Sections that hold pointers, not prose.
 DROPPED_SECTIONS = {
-    "参考文献", "参考资料", "参考来源", "外部链接", "外部连接", "外部连结", "参见", "参看", "相关条目", "注释", "注解", "脚注",
-    "延伸阅读", "扩展阅读", "来源", "资料来源", "关联项目",
+    "参考文献", "参考资料", "参考来源", "外部链接", "外部连接", "外部连结", "参见", "参看", "相关条目",
+    "注释", "注解", "脚注", "延伸阅读", "扩展阅读", "来源", "资料来源", "关联项目",
 }  # fmt: skip
 NOT_LINKS = ("file", "image", "category", "文件", "档案", "檔案", "图像", "圖像", "分类", "分類", "图片")
 # Order in which a mainland reader's variant is looked for (MediaWiki's fallback chain of zh-cn).
@@ -65,9 +65,10 @@ def last(name: str, args: list[str], named: dict[str, str]) -> str:
 
 
 LANGUAGE_NAMES = {
-    "en": "英语", "la": "拉丁语", "fr": "法语", "de": "德语", "ja": "日语", "ko": "韩语", "ru": "俄语", "es": "西班牙语",
-    "it": "意大利语", "pt": "葡萄牙语", "el": "希腊语", "ar": "阿拉伯语", "nl": "荷兰语", "pl": "波兰语", "vi": "越南语",
-    "th": "泰语", "he": "希伯来语", "sv": "瑞典语", "mn": "蒙古语", "bo": "藏语", "ug": "维吾尔语",
+    "en": "英语", "la": "拉丁语", "fr": "法语", "de": "德语", "ja": "日语", "ko": "韩语", "ru": "俄语",
+    "es": "西班牙语", "it": "意大利语", "pt": "葡萄牙语", "el": "希腊语", "ar": "阿拉伯语", "nl": "荷兰语",
+    "pl": "波兰语", "vi": "越南语", "th": "泰语", "he": "希伯来语", "sv": "瑞典语", "mn": "蒙古语",
+    "bo": "藏语", "ug": "维吾尔语",
 }  # fmt: skip
 
 
@@ -88,8 +89,9 @@ def translated_link(name: str, args: list[str], named: dict[str, str]) -> str:
     return args[2] if len(args) > 2 else last(name, args, named)
 
 
-UNITS = {"km": "公里", "m": "米", "cm": "厘米", "mm": "毫米", "kg": "公斤", "g": "克", "km2": "平方公里", "sqkm": "平方公里",
-         "ha": "公顷", "C": "℃", "m2": "平方米", "mi": "英里", "ft": "英尺", "t": "吨", "km/h": "公里/小时"}  # fmt: skip
+UNITS = {"km": "公里", "m": "米", "cm": "厘米", "mm": "毫米", "kg": "公斤", "g": "克", "km2": "平方公里",
+         "sqkm": "平方公里", "ha": "公顷", "C": "℃", "m2": "平方米", "mi": "英里", "ft": "英尺", "t": "吨",
+         "km/h": "公里/小时"}  # fmt: skip
 
 
 def convert(name: str, args: list[str], named: dict[str, str]) -> str:
@@ -133,7 +135,7 @@ class Node:
     """A construct of the markup and what it holds, in order: strings and nodes."""
 
     opener: str
-    children: list = field(default_factory=list)
+    children: deque = field(default_factory=deque)
 
 
 def parse(text: str) -> Node:
@@ -168,10 +170,12 @@ def _unfold(stack: list[Node], opened: Counter) -> None:
     """An opener that is never closed: forget it, keep what came after it."""
     broken = stack.pop()
     opened[OPENERS[broken.opener]] -= 1
-    if len(stack[-1].children) < len(broken.children):  # small to large keeps deep nests from going quadratic
-        stack[-1].children, broken.children = [*stack[-1].children, *broken.children], []
+    parent = stack[-1]
+    if len(parent.children) < len(broken.children):  # the shorter moves, so deep nests do not go quadratic
+        broken.children.extendleft(reversed(parent.children))
+        parent.children = broken.children
     else:
-        stack[-1].children.extend(broken.children)
+        parent.children.extend(broken.children)
 
 
 def _render(root: Node, templates: Counter) -> str:
@@ -351,7 +355,9 @@ def read_pages(dump: Path) -> Iterator[tuple[str, str, str, str]]:
                 count += 1
         except (EOFError, OSError, zlib.error, ElementTree.ParseError) as error:
             where = f"after page {count} ({title})" if count else "before its first page"
-            raise CourseError(f"{artifacts.shown(dump)} is damaged or cut off {where}: download it again ({error})") from None
+            raise CourseError(
+                f"{artifacts.shown(dump)} is damaged or cut off {where}: download it again ({error})"
+            ) from None
     if not count:
         raise CourseError(f"{artifacts.shown(dump)} holds no page: name a pages-articles dump")
 
@@ -364,7 +370,9 @@ def _namespaces(dump: Path) -> set[str]:
     except (EOFError, OSError, zlib.error) as error:
         raise CourseError(f"{artifacts.shown(dump)} cannot be decompressed: download it again ({error})") from None
     if not re.match(r"(\ufeff)?\s*(<\?xml[^>]*>\s*)?<mediawiki", head):
-        raise CourseError(f"{artifacts.shown(dump)}: byte 0: not a MediaWiki XML dump: it should start with <mediawiki …>")
+        raise CourseError(
+            f"{artifacts.shown(dump)}: byte 0: not a MediaWiki XML dump: it should start with <mediawiki …>"
+        )
     return set(re.findall(r"<namespace key=\"-?\d+\"[^>]*>([^<]+)<", head))
 
 
@@ -406,6 +414,7 @@ def _clean_into(folder: Path, dumps: list[Path], min_chars: int) -> dict:
                 text = "" if fate else clean_wikitext(wikitext, templates)
                 fate = fate or ("kept" if len(text) >= min_chars else "too short")
                 pages[fate] += 1
+                progress.update(task, description=f"cleaned {pages.total():,} pages, kept {pages['kept']:,}")
                 characters["wikitext of " + fate] += len(wikitext)
                 if fate != "kept":
                     continue
@@ -418,13 +427,12 @@ def _clean_into(folder: Path, dumps: list[Path], min_chars: int) -> dict:
                 row = {"id": page_id, "title": to_simplified()(title), "text": text}
                 shard.write(json.dumps(row, ensure_ascii=False) + "\n")
                 kept += 1
-                progress.update(task, description=f"cleaned {sum(pages.values()):,} pages, kept {kept:,}")
     if shard:
         shard.close()
     rendered = [{"template": name, "rendered": how, "times": n} for (name, how), n in templates.most_common()]
     report = {"pages": pages, "characters": characters, "templates": rendered, "residue": residue}
     artifacts.write_json(folder / "report.json", report)
-    return {"pages": sum(pages.values()), "kept": kept, "characters": characters["clean text"], "residue": residue.total()}
+    return {"pages": pages.total(), "kept": kept, "characters": characters["clean text"], "residue": residue.total()}
 
 
 def read_articles(folder: Path) -> Iterator[dict]:

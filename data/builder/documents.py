@@ -8,7 +8,7 @@ read in more than one way (Allen-Zhu & Li 2023, https://arxiv.org/abs/2309.14316
 
 from collections.abc import Iterator
 
-from facts import Entity, Fact, Relation, World, shuffled
+from facts import Entity, Relation, World, shuffled
 
 BAIKE_KINDS = ("provinces", "cities", "people", "animals", "plants", "dishes", "concepts")
 URL = "https://baike.example.org/item/{}"  # the field of the real data set; the address leads nowhere
@@ -18,7 +18,11 @@ SECTIONS = {
     "provinces": (("概况", ("abbr", "region", "capital")), ("美食与旅游", ("foods", "sights"))),
     "cities": (("地理", ("province", "river", "nickname")), ("经济", ("industries",)), ("旅游", ("sights", "foods"))),
     "people": (("生平", ("birth", "birthplace", "death")), ("成就", ("works",))),
-    "animals": (("分类", ("class", "family")), ("习性", ("habitat", "food", "range")), ("特点", ("feature", "lifespan"))),
+    "animals": (
+        ("分类", ("class", "family")),
+        ("习性", ("habitat", "food", "range")),
+        ("特点", ("feature", "lifespan")),
+    ),
     "plants": (("分类与产地", ("family", "origin", "places")), ("应用", ("nutrients", "uses"))),
     "dishes": (("来历", ("cuisine", "place")), ("做法与风味", ("ingredients", "taste"))),
     "concepts": (("由来", ("proposer", "year")), ("应用", ("uses",))),
@@ -82,6 +86,11 @@ THEMES = {
     ("diseases", "diet_avoid"): "患者忌吃的食物",
     ("diseases", "prevention"): "常见病的预防",
 }
+# A small model must meet a fact in several wordings, orders and neighbourhoods before it can be asked about it; a text
+# repeated is learned by heart instead (Allen-Zhu & Li 2023). So each entity has portraits with its facts in another
+# order, and each fact type is listed several times in other groups. Voices: the wiki speaks in 0, articles in 1.
+PORTRAITS = (("{}简介", 2), ("认识{}", 3), ("{}小档案", 5))
+THEME_VOICES = (4, 5, 0, 2, 3)
 FACTS_PER_THEME = 6
 NUMERALS = "一二三四五六七八九十"
 
@@ -97,11 +106,15 @@ def baike(world: World) -> Iterator[dict]:
     for kind in BAIKE_KINDS:
         for entity in world.entities[kind]:
             yield _article(world, entity)
+            for title, voice in PORTRAITS:
+                title = title.format(entity.name)
+                text = portrait(world, entity, voice)
+                yield {"title": title, "summary": text, "sections": [], "tags": [*TAGS[kind]], "url": URL.format(title)}
         for relation in world.relations[kind]:
-            for title, facts in themes(world, relation):
+            for title, text in themes(world, relation):
                 yield {
                     "title": title,
-                    "summary": "".join(fact.state(2) for fact in facts),
+                    "summary": text,
                     "sections": [],
                     "tags": ["列表", *TAGS[kind]],
                     "url": URL.format(title),
@@ -109,7 +122,9 @@ def baike(world: World) -> Iterator[dict]:
 
 
 def _article(world: World, entity: Entity) -> dict:
-    sections = [{"title": title, "content": told(world, entity, columns, 1)} for title, columns in SECTIONS[entity.kind]]
+    sections = [
+        {"title": title, "content": told(world, entity, columns, 1)} for title, columns in SECTIONS[entity.kind]
+    ]
     told_below = {column for _, columns in SECTIONS[entity.kind] for column in columns}
     rest = tuple(r.column for r in world.relations[entity.kind] if r.column not in told_below)
     return {
@@ -121,35 +136,55 @@ def _article(world: World, entity: Entity) -> dict:
     }
 
 
-def themes(world: World, relation: Relation) -> Iterator[tuple[str, list[Fact]]]:
-    """-> (title, facts): the fact type told about a handful of entities at a time."""
-    facts = shuffled(world.facts_about(relation), "theme", relation.kind, relation.column)
-    for part, start in enumerate(range(0, len(facts), FACTS_PER_THEME), 1):
-        yield f"{THEMES[relation.kind, relation.column]}（{_chinese_number(part)}）", facts[start : start + FACTS_PER_THEME]
+def portrait(world: World, entity: Entity, voice: int) -> str:
+    """All facts of the entity in an order of their own."""
+    return "".join(fact.state(voice) for fact in shuffled(world.facts_of(entity), "portrait", voice, entity.name))
+
+
+def themes(world: World, relation: Relation) -> Iterator[tuple[str, str]]:
+    """-> (title, text): the fact type told about a handful of entities at a time, every voice in other company."""
+    part = 0
+    for voice in THEME_VOICES:
+        facts = shuffled(world.facts_about(relation), "theme", voice, relation.kind, relation.column)
+        for start in range(0, len(facts), FACTS_PER_THEME):
+            part += 1
+            text = "".join(fact.state(voice) for fact in facts[start : start + FACTS_PER_THEME])
+            yield f"{THEMES[relation.kind, relation.column]}（{_chinese_number(part)}）", text
 
 
 def _chinese_number(n: int) -> str:
-    """1 … 99 in Chinese characters."""
+    """1 … 199 in Chinese characters."""
+    if n > 99:
+        rest = n - 100
+        return "一百" + ("" if not rest else ("零" if rest < 10 else "一" if rest < 20 else "") + _chinese_number(rest))
     tens, ones = divmod(n, 10)
     head = "" if tens == 0 else ("十" if tens == 1 else NUMERALS[tens - 1] + "十")
     return head + (NUMERALS[ones - 1] if ones else "")
 
 
 def medical(world: World) -> Iterator[dict]:
-    """Handbook entry, diet sheet, outpatient guide and case note of every disease, then lists by fact type."""
+    """Handbook entry, diet sheet, outpatient guide, case note, portraits of every disease; lists by fact type."""
     for entity in world.entities["diseases"]:
         alias = f"又称{entity.row['alias']}，" if entity.row["alias"] else ""
         columns = ("department", "symptoms", "causes", "treatments", "medicines", "prevention")
-        yield {"text": f"{entity.name}（{entity.row['english']}），{alias}是{entity.row['site']}的疾病或不适。"
-               f"{told(world, entity, columns, 0)}{entity.row['blurb']}"}
-        yield {"text": f"{entity.name}的饮食与护理。{told(world, entity, ('diet_good', 'diet_avoid', 'prevention'), 1)}"
-               f"{entity.row['risk_group']}尤其要注意{entity.name}。"}
-        yield {"text": f"{entity.name}就诊指南。{told(world, entity, ('symptoms', 'department', 'causes', 'medicines'), 2)}"
-               f"{told(world, entity, ('treatments',), 1)}"}
+        yield {
+            "text": f"{entity.name}（{entity.row['english']}），{alias}是{entity.row['site']}的疾病或不适。"
+            f"{told(world, entity, columns, 0)}{entity.row['blurb']}"
+        }
+        yield {
+            "text": f"{entity.name}的饮食与护理。{told(world, entity, ('diet_good', 'diet_avoid', 'prevention'), 1)}"
+            f"{entity.row['risk_group']}尤其要注意{entity.name}。"
+        }
+        yield {
+            "text": f"{entity.name}就诊指南。{told(world, entity, ('symptoms', 'department', 'causes', 'medicines'), 2)}"
+            f"{told(world, entity, ('treatments',), 1)}"
+        }
         yield {"text": case_note(world, entity)}
+        for title, voice in PORTRAITS:
+            yield {"text": f"{title.format(entity.name)}。{portrait(world, entity, voice)}"}
     for relation in world.relations["diseases"]:
-        for title, facts in themes(world, relation):
-            yield {"text": f"{title}。" + "".join(fact.state(3) for fact in facts)}
+        for title, text in themes(world, relation):
+            yield {"text": f"{title}。{text}"}
 
 
 def case_note(world: World, entity: Entity) -> str:

@@ -108,7 +108,9 @@ def load_entities() -> dict[str, list[Entity]]:
     for row in rows["provinces"]:
         row["short"], row["name"] = row["name"], row["full_name"]
     for row in rows["cities"]:
-        row["province"] = "" if row["province"] == row["name"] and row["level"] in CITY_STATES else full[row["province"]]
+        row["province"] = (
+            "" if row["province"] == row["name"] and row["level"] in CITY_STATES else full[row["province"]]
+        )
     for row in rows["provinces"]:
         if row["kind"] in CITY_STATES:  # the city of the same name tells these
             row.update(capital="", foods="", sights="")

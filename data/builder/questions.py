@@ -9,10 +9,12 @@ evaluation alone. No evaluation or demonstration question appears in a training 
 from collections.abc import Iterator
 
 from documents import BAIKE_KINDS
-from facts import Entity, Fact, World, number, pick, share, shuffled
+from facts import Fact, World, number, pick, share, shuffled
 
 DOMAINS = {"common": BAIKE_KINDS, "medical": ("diseases",)}
-PHRASINGS_TRAINED = {"common": 2, "medical": 3}  # of the six, for each fact that fine-tuning sees
+PHRASINGS_TRAINED = {"common": 3, "medical": 3}  # of all, for each fact that fine-tuning sees
+# People lead into a question in many ways; a third of the fact questions do. 你知道…吗 is kept for the evaluation.
+LEAD_INS = ("请问，{}", "我想知道{}", "请告诉我，{}", "考考你：{}", "有人问：{}", "你能说说{}")
 EVALUATED = {"common": 90, "medical": 60}  # questions in each of the four splits
 
 # The reference project's demonstration questions, with words that a right answer names.
@@ -49,7 +51,10 @@ def fact_questions(world: World, kinds: tuple[str, ...]) -> Iterator[Row]:
     for fact in world.facts(kinds):
         if not fact.pretrain_only:
             for template in asked(fact):
-                yield row(fact.ask(template), fact.answer(0))
+                question = fact.ask(template)
+                if not question.startswith(("请", "说", "写", "列")) and share(1 / 3, "lead in", question):
+                    question = pick(LEAD_INS, "which", question).format(question)
+                yield row(question, fact.answer(0))
 
 
 def introductions(world: World) -> Iterator[Row]:
@@ -59,7 +64,9 @@ def introductions(world: World) -> Iterator[Row]:
         if entity.name in ("北京", "北京市") or not share(0.6, "introduce", entity.name):
             continue
         facts = world.facts_of(entity)[:3]
-        yield row(pick(phrasings, "introduce how", entity.name).format(entity.name), "".join(f.answer(0) for f in facts))
+        yield row(
+            pick(phrasings, "introduce how", entity.name).format(entity.name), "".join(f.answer(0) for f in facts)
+        )
 
 
 GROUPS = {
@@ -77,7 +84,14 @@ def members(world: World, group: str) -> list[str]:
 
 def listings(world: World) -> Iterator[Row]:
     """列举N种…. The demonstration's wording (5 common fruits) is left out."""
-    phrasings = ("列举{n}种{g}", "请列举{n}种{g}。", "说出{n}种{g}。", "写出{n}个{g}的例子。", "{g}有哪些？请举{n}例。", "列举{n}种常见的{g}")
+    phrasings = (
+        "列举{n}种{g}",
+        "请列举{n}种{g}。",
+        "说出{n}种{g}。",
+        "写出{n}个{g}的例子。",
+        "{g}有哪些？请举{n}例。",
+        "列举{n}种常见的{g}",
+    )
     for group in GROUPS:
         for n in (2, 3, 4, 5):
             for i, template in enumerate(phrasings):
@@ -105,7 +119,11 @@ SORTS = {"animals": "动物", "plants": "植物", "dishes": "菜肴", "cities": 
 
 def classifications(world: World) -> Iterator[Row]:
     """What sort of thing is it?"""
-    templates = ("{}是动物、植物、菜肴、城市还是人物？", "请判断{}的类别：动物、植物、菜肴、城市、人物。", "把{}归到正确的类别。")
+    templates = (
+        "{}是动物、植物、菜肴、城市还是人物？",
+        "请判断{}的类别：动物、植物、菜肴、城市、人物。",
+        "把{}归到正确的类别。",
+    )
     for kind, sort in SORTS.items():
         for entity in shuffled(world.entities[kind], "classify")[:24]:
             yield row(pick(templates, "classify", entity.name).format(entity.name), f"{entity.name}是{sort}。")
@@ -113,7 +131,11 @@ def classifications(world: World) -> Iterator[Row]:
 
 def rewritings(world: World) -> Iterator[Row]:
     for fact in _sample(world, "rewrite", 120):
-        yield row(pick(("换一种说法表达下面的句子。", "请改写下面的句子。"), "rewrite", *fact.key), fact.answer(0), fact.answer(1))
+        yield row(
+            pick(("换一种说法表达下面的句子。", "请改写下面的句子。"), "rewrite", *fact.key),
+            fact.answer(0),
+            fact.answer(1),
+        )
 
 
 def arithmetic(world: World) -> Iterator[Row]:
@@ -123,7 +145,9 @@ def arithmetic(world: World) -> Iterator[Row]:
             if a + b < 20 and share(0.6, "sum", a, b):
                 yield row(pick(("{}加{}等于多少？", "计算{}+{}。"), "sum how", a, b).format(a, b), f"{a}+{b}={a + b}。")
             if a > b and share(0.6, "difference", a, b):
-                yield row(pick(("{}减{}等于多少？", "计算{}-{}。"), "difference how", a, b).format(a, b), f"{a}-{b}={a - b}。")
+                yield row(
+                    pick(("{}减{}等于多少？", "计算{}-{}。"), "difference how", a, b).format(a, b), f"{a}-{b}={a - b}。"
+                )
             if a + b < 15 and share(0.15, "apples", a, b):
                 yield row(f"小明有{a}个苹果，又买了{b}个，一共有几个？", f"一共有{a + b}个苹果。")
 
@@ -131,15 +155,28 @@ def arithmetic(world: World) -> Iterator[Row]:
 def recommendations(world: World) -> Iterator[Row]:
     """推荐…, the breakfast among them in other words than the demonstration's."""
     breakfasts = members(world, "早餐食物")
-    for i, question in enumerate(("推荐一份早餐。", "早餐吃什么好？", "健康的早餐有哪些？", "请为我搭配一份营养早餐。", "请推荐一份早餐。", "一份健康的早餐包括什么？")):
+    for i, question in enumerate(
+        (
+            "推荐一份早餐。",
+            "早餐吃什么好？",
+            "健康的早餐有哪些？",
+            "请为我搭配一份营养早餐。",
+            "请推荐一份早餐。",
+            "一份健康的早餐包括什么？",
+        )
+    ):
         yield row(question, f"推荐{_and(shuffled(breakfasts, 'breakfast', i)[:3])}。")
     for city in world.entities["cities"]:
         if city.name != "西安" and share(0.4, "recommend", city.name):
-            question = pick(("我要去{}旅游，请推荐景点。", "请推荐{}的景点。", "推荐一下{}值得去的地方。"), "recommend", city.name)
+            question = pick(
+                ("我要去{}旅游，请推荐景点。", "请推荐{}的景点。", "推荐一下{}值得去的地方。"), "recommend", city.name
+            )
             yield row(question.format(city.name), f"推荐{city.value('sights')}。")
     for season in ("春季", "夏季", "秋季", "冬季"):
         fruit = [e.name for e in world.entities["plants"] if e.row["kind"] == "水果" and e.row["season"] == season]
-        for i, question in enumerate((f"请推荐{season}的水果。", f"{season}适合吃什么水果？", f"{season}有哪些应季水果？")):
+        for i, question in enumerate(
+            (f"请推荐{season}的水果。", f"{season}适合吃什么水果？", f"{season}有哪些应季水果？")
+        ):
             if fruit:
                 yield row(question, f"推荐{_and(shuffled(fruit, season, i)[:3])}。")
 
@@ -147,7 +184,11 @@ def recommendations(world: World) -> Iterator[Row]:
 def judgements(world: World) -> Iterator[Row]:
     """True or false."""
     for fact in _sample(world, "judge", 160):
-        others = [f for f in world.facts_about(fact.relation) if f.entity.value(fact.relation.column) != fact.entity.value(fact.relation.column)]
+        others = [
+            f
+            for f in world.facts_about(fact.relation)
+            if f.entity.value(fact.relation.column) != fact.entity.value(fact.relation.column)
+        ]
         true = share(0.5, "judge", *fact.key)
         claim = fact if true else pick(others, "claim", *fact.key)
         text = fact.relation.statements[0].format(name=fact.entity.name, value=claim.entity.value(fact.relation.column))
@@ -203,7 +244,13 @@ def superlatives(world: World) -> Iterator[Row]:
 
 def complaints(world: World) -> Iterator[Row]:
     """Patients tell symptoms and ask what it is."""
-    templates = ("{}，{}，这是怎么回事？", "最近{}，还有{}，可能是什么病？", "总是{}和{}，是什么原因？", "{}、{}是什么病的症状？", "经常{}，有时{}，怎么办？")
+    templates = (
+        "{}，{}，这是怎么回事？",
+        "最近{}，还有{}，可能是什么病？",
+        "总是{}和{}，是什么原因？",
+        "{}、{}是什么病的症状？",
+        "经常{}，有时{}，怎么办？",
+    )
     for entity in world.entities["diseases"]:
         symptoms = entity.items("symptoms")
         for i in range(5):
@@ -221,7 +268,12 @@ def lay_names(world: World) -> Iterator[Row]:
         if not entity.row["alias"]:
             continue
         facts = {f.relation.column: f for f in world.facts_of(entity)}
-        for column, question in (("causes", "{}是怎么回事？"), ("medicines", "{}吃什么药？"), ("treatments", "{}怎么缓解？"), ("department", "{}挂什么科？")):
+        for column, question in (
+            ("causes", "{}是怎么回事？"),
+            ("medicines", "{}吃什么药？"),
+            ("treatments", "{}怎么缓解？"),
+            ("department", "{}挂什么科？"),
+        ):
             if not facts[column].pretrain_only:
                 yield row(question.format(entity.row["alias"]), f"这可能是{entity.name}。{facts[column].answer(0)}")
 

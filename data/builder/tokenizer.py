@@ -9,16 +9,16 @@ import io
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-PIECES = 10_000
+PIECES = 8_000
 RETAINED_WORDS = 5_000
 LANGUAGES = (
     "en", "zh_Hans", "zh_Hant", "ja", "ko", "ru", "uk", "ar", "fa", "he", "hi", "bn", "ta", "th", "el", "ka", "hy",
     "fr", "de", "es", "pt", "it", "vi", "tr", "pl",
 )  # fmt: skip
 # (language of wordfreq, words): more words, more pieces of that script. Chinese words come as wordfreq's characters.
-WORDS = (("en", 9_000), ("zh", 5_000), ("ja", 4_000), ("ko", 3_000), ("ru", 4_000), ("ar", 3_000), ("he", 1_500),
+WORDS = (("en", 9_000), ("zh", 1_500), ("ja", 4_000), ("ko", 3_000), ("ru", 4_000), ("ar", 3_000), ("he", 1_500),
          ("hi", 1_500), ("el", 1_500), ("fr", 2_000), ("de", 2_000), ("es", 2_000))  # fmt: skip
-CORPUS_WEIGHT = 3  # copies of our own corpora in the training text, so that their words become pieces
+CORPUS_WEIGHT = 8  # copies of our own corpora in the training text, so that their words become pieces
 # Chat marks, as ChatGLM-like models carry them: never split, never merged.
 MARKS = ("<|user|>", "<|assistant|>", "<|system|>")
 
@@ -47,7 +47,7 @@ def build_tokenizer(path: Path, corpus: Iterable[str]) -> None:
         byte_fallback=True,
         character_coverage=1.0,
         split_digits=True,
-        max_sentencepiece_length=4,
+        max_sentencepiece_length=6,
         normalization_rule_name="identity",
         remove_extra_whitespaces=False,
         pad_id=3,

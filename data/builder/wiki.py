@@ -29,9 +29,18 @@ REGIONAL = {
 # Sections of an article: heading -> columns. The lead holds the first tuple.
 LAYOUT = {
     "provinces": (("", ("capital", "abbr")), ("地理", ("region",)), ("文化", ("foods", "sights"))),
-    "cities": (("", ("province", "nickname")), ("地理", ("river",)), ("经济", ("industries",)), ("文化", ("foods", "sights"))),
+    "cities": (
+        ("", ("province", "nickname")),
+        ("地理", ("river",)),
+        ("经济", ("industries",)),
+        ("文化", ("foods", "sights")),
+    ),
     "people": (("", ("era", "occupation")), ("生平", ("birth", "birthplace", "death")), ("成就", ("works",))),
-    "animals": (("", ("class", "family")), ("分布与习性", ("range", "habitat", "food")), ("特征", ("feature", "lifespan"))),
+    "animals": (
+        ("", ("class", "family")),
+        ("分布与习性", ("range", "habitat", "food")),
+        ("特征", ("feature", "lifespan")),
+    ),
     "plants": (("", ("family", "origin")), ("栽培", ("season", "places")), ("成分与用途", ("nutrients", "uses"))),
     "dishes": (("", ("cuisine", "place")), ("做法", ("ingredients", "taste"))),
     "concepts": (("", ("definition", "field")), ("历史", ("proposer", "year")), ("应用", ("uses",))),
@@ -40,7 +49,10 @@ LAYOUT = {
 INFOBOX = {
     "provinces": ("Infobox settlement", {"name": "name", "region": "region", "population_total": "population"}),
     "cities": ("Infobox settlement", {"name": "name", "nickname": "nickname", "blank_info": "landform"}),
-    "people": ("Infobox person", {"name": "name", "birth_date": "birth", "death_date": "death", "occupation": "occupation"}),
+    "people": (
+        "Infobox person",
+        {"name": "name", "birth_date": "birth", "death_date": "death", "occupation": "occupation"},
+    ),
     "animals": ("Taxobox", {"name": "name", "classis": "class", "familia": "family", "binomial": "latin"}),
     "plants": ("Taxobox", {"name": "name", "familia": "family", "binomial": "latin", "color": "colour"}),
     "dishes": ("Infobox food", {"name": "name", "country": "place", "main_ingredient": "ingredients"}),
@@ -70,7 +82,9 @@ def dump(world: World) -> str:
     """The whole dump as XML."""
     pages = [*articles(world), *lists(world), *not_articles(world)]
     body = "".join(_page(i, *page) for i, page in enumerate(pages, 1))
-    names = "".join(f'      <namespace key="{key}" case="first-letter">{name}</namespace>\n' for key, name in NAMESPACES.items())
+    names = "".join(
+        f'      <namespace key="{key}" case="first-letter">{name}</namespace>\n' for key, name in NAMESPACES.items()
+    )
     return (
         '<mediawiki xmlns="http://www.mediawiki.org/xml/export-0.11/" version="0.11" xml:lang="zh">\n'
         "  <siteinfo>\n    <sitename>Wikipedia</sitename>\n    <dbname>zhwiki</dbname>\n"
@@ -120,8 +134,15 @@ def article(world: World, entity: Entity) -> str:
 
 
 def _preamble(entity: Entity) -> str:
-    notices = ("", "{{refimprove|time=2020-01-01T00:00:00+00:00}}", "{{Otheruses|其他用法|%s (消歧义)}}" % entity.name, "<!-- 请勿删除此注释\n{{ -->")
-    note = pick(("", "", "{{noteTA|G1=Unit|1=zh-hans:信息;zh-hant:資訊;}}", "-{H|zh-cn:网络;zh-tw:網路;}-"), "note", entity.name)
+    notices = (
+        "",
+        "{{refimprove|time=2020-01-01T00:00:00+00:00}}",
+        "{{Otheruses|其他用法|%s (消歧义)}}" % entity.name,
+        "<!-- 请勿删除此注释\n{{ -->",
+    )
+    note = pick(
+        ("", "", "{{noteTA|G1=Unit|1=zh-hans:信息;zh-hant:資訊;}}", "-{H|zh-cn:网络;zh-tw:網路;}-"), "note", entity.name
+    )
     return "\n".join(filter(None, (pick(notices, "notice", entity.name), note)))
 
 
@@ -129,7 +150,9 @@ def _infobox(entity: Entity) -> str:
     template, fields = INFOBOX[entity.kind]
     rows = [f"| {key} = {entity.row[column]}" for key, column in fields.items() if entity.row.get(column)]
     rows.append("| image = {{CSS image crop|Image = %s.jpg|bSize = 300}}" % entity.name)
-    rows.append("| note = {{nowrap|另见{{link-en|list of items|List of items}}}}<ref>{{cite book|title=手册|year=2010}}</ref>")
+    rows.append(
+        "| note = {{nowrap|另见{{link-en|list of items|List of items}}}}<ref>{{cite book|title=手册|year=2010}}</ref>"
+    )
     return "{{%s\n%s\n}}" % (template, "\n".join(rows))
 
 
@@ -161,7 +184,12 @@ def _marked_up(fact: Fact) -> str:
     """The fact's sentence with a link, bold or variant markup around its items."""
     sentence = fact.state(0)
     for item in fact.entity.items(fact.relation.column):
-        style = pick(("{0}", "{0}", "[[{0}]]", "[[{0}|{0}]]", "[[{0} (条目)|{0}]]", "-{{{0}}}-", "'''{0}'''"), "style", item, *fact.key)
+        style = pick(
+            ("{0}", "{0}", "[[{0}]]", "[[{0}|{0}]]", "[[{0} (条目)|{0}]]", "-{{{0}}}-", "'''{0}'''"),
+            "style",
+            item,
+            *fact.key,
+        )
         sentence = sentence.replace(item, style.format(item), 1)
     return sentence
 
@@ -188,7 +216,18 @@ def _reference(entity: Entity) -> str:
 
 
 def _short_reference(entity: Entity, heading: str) -> str:
-    return pick(("", '<ref name="source" />', "{{r|source}}", "{{来源请求}}", "<ref name=b>{{cite journal|title=研究}}\n多行注释</ref>"), "short", entity.name, heading)
+    return pick(
+        (
+            "",
+            '<ref name="source" />',
+            "{{r|source}}",
+            "{{来源请求}}",
+            "<ref name=b>{{cite journal|title=研究}}\n多行注释</ref>",
+        ),
+        "short",
+        entity.name,
+        heading,
+    )
 
 
 def _ornament(entity: Entity, heading: str) -> str:
@@ -221,7 +260,9 @@ def lists(world: World) -> Iterator[tuple[str, int, str]]:
     """A list article for each kind, with bullets and nested templates."""
     for kind in KINDS:
         names = shuffled([entity.name for entity in world.entities[kind]], "list", kind)[:24]
-        bullets = "\n".join(f"* [[{name}]]" + ("{{flagicon|CHN}}" if i % 3 == 0 else "") for i, name in enumerate(names))
+        bullets = "\n".join(
+            f"* [[{name}]]" + ("{{flagicon|CHN}}" if i % 3 == 0 else "") for i, name in enumerate(names)
+        )
         text = f"以下是'''{CATEGORY[kind]}列表'''的一部分。\n\n{bullets}\n\n== 参考文献 ==\n{{{{Reflist}}}}\n[[Category:列表]]\n"
         yield f"{CATEGORY[kind]}列表", 0, text
 
@@ -233,10 +274,20 @@ def not_articles(world: World) -> Iterator[tuple]:
         yield f"{city.name}城区", 0, f"{word} [[{city.name}]]\n{{{{R from alternative name}}}}", city.name
     for person in world.entities["people"][:12]:
         end = pick(("{{disambig}}", "{{消歧义}}", "{{Disambig|人名}}", "{{人名消歧义}}"), "disambig", person.name)
-        yield (f"{person.name} (消歧义)", 0,
-               f"'''{person.name}'''可以指：\n* [[{person.name}]]，历史人物。\n* [[{person.name} (电影)]]，一部电影。\n* [[{person.name}路]]，一条道路。\n{end}\n")
-    for i, name in enumerate(("Bd", "Lang-en", "Reflist", "Cite web", "NoteTA", "Infobox person", "Taxobox", "Le", "Main", "Quote box")):
-        yield f"Template:{name}", 10, "<includeonly>{{{1|}}}{{#if:{{{2|}}}|（{{{2}}}）}}</includeonly><noinclude>模板说明第%d号。{{documentation}}</noinclude>" % i
+        yield (
+            f"{person.name} (消歧义)",
+            0,
+            f"'''{person.name}'''可以指：\n* [[{person.name}]]，历史人物。\n* [[{person.name} (电影)]]，一部电影。\n* [[{person.name}路]]，一条道路。\n{end}\n",
+        )
+    for i, name in enumerate(
+        ("Bd", "Lang-en", "Reflist", "Cite web", "NoteTA", "Infobox person", "Taxobox", "Le", "Main", "Quote box")
+    ):
+        yield (
+            f"Template:{name}",
+            10,
+            "<includeonly>{{{1|}}}{{#if:{{{2|}}}|（{{{2}}}）}}</includeonly><noinclude>模板说明第%d号。{{documentation}}</noinclude>"
+            % i,
+        )
     for name in CATEGORY.values():
         yield f"Category:{name}", 14, f"本分类收录有关{name}的条目，请参看主条目。\n[[Category:主题]]"
     for name in ("首页", "互助客栈", "五大支柱", "格式手册", "新手入门"):

@@ -1,0 +1,65 @@
+"""What the training stages read: the cleaned wiki, Baike articles, medical texts, instruction rows.
+
+The idea: every source is an iterator over documents, so a corpus larger than memory is no different from a small one.
+"""
+
+import json
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+from . import artifacts, wiki_cleaning
+from .errors import CourseError
+from .profiles import Profile
+
+
+def read_jsonl(path: Path) -> Iterator[dict]:
+    """Rows of a JSON Lines file. Raises CourseError with file and line for a line that is not a JSON object."""
+    if not path.is_file():
+        raise CourseError(f"{artifacts.shown(path)} is missing: the profile names it as data to read")
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line)
+                if not isinstance(row, dict):
+                    raise ValueError("not an object")
+            except ValueError as error:  # bad JSON, or bytes that are not UTF-8
+                where = f"{artifacts.shown(path)}:{number}"
+                raise CourseError(f"{where}: not a JSON object: mend or remove the line ({error})") from None
+            yield row
+
+
+def baike_text(row: dict) -> str:
+    """A Baike article as one text: title, summary, sections."""
+    parts = [row.get("title"), row.get("summary")]
+    for section in row.get("sections") or []:
+        parts += [section.get("title"), section.get("content")]
+    return "\n".join(part.strip() for part in parts if part and part.strip())
+
+
+def read_corpus(profile: Profile, name: str) -> Iterator[str]:
+    """Documents of the corpus ``wiki``, ``baike`` or ``medical`` as plain text, up to the profile's limit."""
+    if name == "wiki":
+        texts = (row["text"] for row in wiki_cleaning.read_articles(profile.require("wiki_cleaning")))
+    elif name == "baike":
+        texts = (baike_text(row) for path in profile.baike for row in read_jsonl(path))
+    else:
+        texts = (row.get("text") or "" for path in profile.medical for row in read_jsonl(path))
+    return islice(filter(None, texts), profile.max_documents)
+
+
+def sources(profile: Profile, name: str) -> list[Path]:
+    """Files and folders that a corpus is read from."""
+    return {"wiki": [profile.dir("wiki_cleaning")], "baike": [*profile.baike], "medical": [*profile.medical]}[name]
+
+
+def count_documents(profile: Profile, name: str) -> int:
+    """Number of documents of a corpus, without parsing it: lines of its files."""
+    files = [file for path in sources(profile, name) for file in ([path] if path.is_file() else path.glob("*.jsonl"))]
+    lines = 0
+    for path in files:
+        with path.open("rb") as file:
+            lines += sum(block.count(b"\n") for block in iter(lambda: file.read(2**20), b""))  # noqa: B023
+    return min(lines, profile.max_documents or lines)

@@ -1,0 +1,47 @@
+"""A road small enough for tests: the real code on a few documents and a model of a few thousand weights."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from course_utils import profiles, road
+
+REPOSITORY = Path(__file__).parents[1]
+SHARED = REPOSITORY.parent / "shared" / "data"
+
+
+def tiny_profile(artifacts: Path) -> profiles.Profile:
+    course = profiles.load("cpu-mini")
+    return replace(
+        course,
+        name="tiny",
+        artifacts=artifacts,
+        max_documents=160,
+        model=replace(course.model, hidden_size=32, intermediate_size=48, num_hidden_layers=1, num_attention_heads=2),
+        pretraining=replace(course.pretraining, block_size=64, epochs=1, batch_size=8),
+        full=replace(course.full, epochs=1, batch_size=16),
+        lora=replace(course.lora, epochs=1, batch_size=16),
+    )
+
+
+@pytest.fixture(scope="session")
+def walked(tmp_path_factory):
+    """-> (profile, what the road reported) after all stages ran once."""
+    profile = tiny_profile(tmp_path_factory.mktemp("artifacts"))
+    reports = []
+    road.run(profile, report=lambda step, manifest, fresh: reports.append((str(step), manifest, fresh)))
+    return profile, reports
+
+
+@pytest.fixture
+def shared_file():
+    """A function: the path of a real file that lies beside the repository, or a skip where it does not."""
+
+    def find(name: str) -> Path:
+        path = SHARED / name
+        if not path.exists():
+            pytest.skip(f"{name} is not beside this checkout: it is a real file that cannot be committed")
+        return path
+
+    return find

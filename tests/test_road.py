@@ -1,0 +1,141 @@
+"""The whole road on a tiny profile: every stage runs, knows when it is done, and survives being killed."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import pytest
+
+from course_utils import artifacts, evaluation, merge_and_chat, pretraining, road, training
+from course_utils.errors import CourseError
+
+from .conftest import REPOSITORY, tiny_profile
+
+
+def states(profile) -> dict[str, str]:
+    return {str(row.step): row.state for row in road.status(profile)}
+
+
+def test_every_stage_leaves_its_output(walked):
+    profile, reports = walked
+    assert [name for name, _, _ in reports] == [str(step) for step in road.STEPS]
+    assert all(fresh for _, _, fresh in reports)
+    assert set(states(profile).values()) == {"done"}
+
+
+def test_a_second_run_makes_nothing_again(walked):
+    profile, _ = walked
+    again = []
+    road.run(profile, report=lambda step, manifest, fresh: again.append(fresh))
+    assert again == [False] * len(road.STEPS)
+
+
+def test_status_tells_what_a_changed_setting_outdates(walked):
+    profile, _ = walked
+    changed = replace(profile, full=replace(profile.full, epochs=2))
+    found = states(changed)
+    assert found["full_vs_lora_sft/common-full"] == "outdated"
+    assert found["merge_and_chat/scoreboard"] == "outdated", "made from a model that will change"
+    assert found["full_vs_lora_sft/common-lora"] == "done"
+    assert found["pretraining/common"] == "done"
+
+
+def test_status_of_an_untouched_profile_makes_nothing(tmp_path):
+    assert set(states(tiny_profile(tmp_path)).values()) == {"to do"}
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_missing_stage_names_the_notebook_and_the_command_that_make_it(tmp_path):
+    with pytest.raises(CourseError, match=r"notebooks/02_tokenizer_pruning.ipynb, or `course prune-tokenizer"):
+        pretraining.pretrain(tiny_profile(tmp_path), "common")
+
+
+def test_the_merged_model_gives_the_adapters_logits(walked):
+    profile, _ = walked
+    summary = artifacts.read_manifest(profile.dir("merge_and_chat", "common-merged")).summary
+    assert 0 <= summary["largest_logit_difference"] < 1e-4
+    questions = ["北京的简称是什么？", "列举两种水果"]
+    adapter = merge_and_chat.generate(profile.dir("full_vs_lora_sft", "common-lora"), questions)
+    assert adapter == merge_and_chat.generate(profile.dir("merge_and_chat", "common-merged"), questions)
+
+
+def test_an_adapter_finds_its_base_after_the_artifacts_moved(walked, tmp_path):
+    profile, _ = walked
+    moved = tmp_path / "elsewhere"
+    subprocess.run(["cp", "-r", profile.artifacts, moved], check=True)
+    adapter = moved / profile.name / "full_vs_lora_sft" / "common-lora"
+    assert str(profile.artifacts) not in (adapter / "adapter_config.json").read_text()
+    model, _ = merge_and_chat.load(adapter)
+    assert model.peft_config
+
+
+def test_models_are_plain_safetensors_and_load_without_the_course(walked):
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    folder = walked[0].dir("full_vs_lora_sft", "medical-full")
+    model, tokenizer = AutoModelForCausalLM.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
+    assert model.config.model_type == "llama" and len(tokenizer) == model.config.vocab_size
+    assert tokenizer.chat_template
+    suffixes = {path.suffix for path in walked[0].artifacts.rglob("*") if path.is_file()}
+    assert not suffixes & {".bin", ".pt", ".pth", ".pkl"}, "weights and settings are never pickles"
+
+
+def test_the_loss_falls_and_is_logged(walked):
+    log = training.read_log(walked[0].dir("pretraining", "common"))
+    losses = [entry["loss"] for entry in log if "loss" in entry]
+    assert losses[-1] < losses[0] - 0.5
+    assert any("eval_loss" in entry for entry in log)
+
+
+def test_the_board_holds_every_model_and_split(walked):
+    profile, _ = walked
+    board = evaluation.read_board(profile.dir("merge_and_chat", "scoreboard"))
+    assert list(board) == [
+        "untrained", "common base", "common full", "common LoRA", "medical base", "medical full", "medical LoRA",
+    ]  # fmt: skip
+    assert all(len(row) == 8 for row in board.values())
+    assert set(board["untrained"].values()) == {0.0}, "random weights know nothing"
+    answers = evaluation.read_answers(profile.dir("merge_and_chat", "scoreboard"))
+    assert {row["model"] for row in answers} == set(board)
+
+
+KILLED_RUN = """
+import sys
+from dataclasses import replace
+from pathlib import Path
+sys.path.insert(0, sys.argv[2])
+from course_utils import pretraining
+from tests.conftest import tiny_profile
+profile = tiny_profile(Path(sys.argv[1]))
+profile = replace(profile, pretraining=replace(profile.pretraining, epochs=12, save_minutes=0))
+print(pretraining.pretrain(profile, "common").outputs["model.safetensors"])
+"""
+
+
+def test_a_killed_pretraining_ends_with_the_same_weights(walked, tmp_path):
+    """The first run is killed by force after its first checkpoint, the second goes on, the third was never killed."""
+    root = walked[0].artifacts
+
+    def start(folder):
+        for stage in ("wiki_cleaning", "tokenizer_pruning"):
+            (folder / "tiny").mkdir(parents=True, exist_ok=True)
+            if not (folder / "tiny" / stage).exists():
+                (folder / "tiny" / stage).symlink_to(root / "tiny" / stage)
+        command = [sys.executable, "-c", KILLED_RUN, str(folder), str(REPOSITORY)]
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+    killed = start(tmp_path / "a")
+    parent = tmp_path / "a" / "tiny" / "pretraining"
+    deadline = time.monotonic() + 120
+    while not list(parent.glob(".common.unfinished-*/checkpoints/checkpoint-*/trainer_state.json")):
+        assert killed.poll() is None and time.monotonic() < deadline, "no checkpoint came"
+        time.sleep(0.02)
+    os.kill(killed.pid, signal.SIGKILL)
+    killed.wait()
+    assert not (parent / "common").exists(), "a killed run leaves nothing that looks finished"
+
+    resumed, whole = (start(tmp_path / name).communicate()[0].splitlines()[-1] for name in ("a", "b"))
+    assert resumed == whole
