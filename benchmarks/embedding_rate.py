@@ -10,6 +10,7 @@ import sys
 import time
 from dataclasses import replace
 
+import numpy as np
 import torch
 
 from course_utils import pretraining, profiles, training
@@ -45,7 +46,8 @@ def train(profile: profiles.Profile, blocks, steps: int) -> tuple[list[float], f
 def main(steps: int = 600) -> None:
     profile = profiles.load("cpu-mini")
     own = profile.pretraining
-    blocks, _ = pretraining.training_blocks(profile, "common", load_tokenizer(profile.require("tokenizer_pruning")))
+    tokenizer = load_tokenizer(profile.require("tokenizer_pruning"))
+    blocks = np.concatenate(pretraining.training_blocks(profile, "common", tokenizer)[0])
     one = replace(profile, pretraining=replace(own, embedding_learning_rate=own.learning_rate))
     rows = {f"one rate, {own.learning_rate:g}": train(one, blocks, steps)}
     rows[f"embeddings at {own.embedding_learning_rate:g}"] = train(profile, blocks, steps)

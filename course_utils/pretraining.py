@@ -7,10 +7,14 @@ The one idea: documents are joined by end-of-text tokens and cut into blocks of 
 of a batch is padding. A document may be cut in two; a block may hold several. Cost: 6 × parameters FLOPs a token.
 """
 
+import io
 import math
-from collections.abc import Iterable
-from itertools import islice
+import shutil
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
+from itertools import accumulate, islice
 from pathlib import Path
+from typing import BinaryIO
 
 from . import artifacts, corpora, training
 from .errors import CourseError
@@ -18,46 +22,67 @@ from .profiles import ModelShape, Profile
 from .tokenizer_pruning import load_tokenizer
 
 HELD_OUT_EVERY = 50  # one document in fifty is kept for validation
+DOCUMENTS_AT_ONCE = 1_000  # the tokenizer spreads a batch over all cores
 
 
-def pack(tokenizer, texts: Iterable[str], block_size: int):
+def pack(tokenizer, texts: Iterable[str], block_size: int, path: Path | None = None):
     """Join documents, each ended by the end-of-text token, and cut them into blocks.
 
-    -> uint16 array (or uint32 for vocabularies above 65,536) of shape ``(blocks, block_size)``; the last,
-    incomplete block is dropped.
+    -> uint16 array (uint32 for vocabularies above 65,536) of shape ``(blocks, block_size)``; the last, incomplete block
+    is dropped. With ``path`` the tokens are written there and memory-mapped: a corpus may be larger than memory. A file
+    that a killed run finished is used again.
     """
     import numpy as np
 
     dtype = np.uint16 if len(tokenizer) <= 2**16 else np.uint32
-    pieces, texts = [], iter(texts)
-    while batch := list(islice(texts, 1000)):
-        for ids in tokenizer(batch, add_special_tokens=False, return_attention_mask=False)["input_ids"]:
-            pieces.append(np.array([*ids, tokenizer.eos_token_id], dtype=dtype))
-    stream = np.concatenate(pieces) if pieces else np.zeros(0, dtype)
+    if path is None:
+        file = io.BytesIO()
+        _write_tokens(tokenizer, texts, file, dtype)
+        stream = np.frombuffer(file.getvalue(), dtype)
+    else:
+        if not path.exists():
+            partial = path.with_suffix(".partial")
+            with partial.open("wb") as file:
+                _write_tokens(tokenizer, texts, file, dtype)
+            partial.replace(path)
+        stream = np.memmap(path, dtype, "r") if path.stat().st_size else np.zeros(0, dtype)
     blocks = len(stream) // block_size
     return stream[: blocks * block_size].reshape(blocks, block_size)
 
 
-def training_blocks(profile: Profile, corpus: str, tokenizer):
-    """-> (training blocks, held-out blocks), each ``(blocks, block_size)``.
-
-    Every fiftieth document is held out; the others are repeated as the profile's mix says.
-    """
+def _write_tokens(tokenizer, texts: Iterable[str], file: BinaryIO, dtype) -> None:
     import numpy as np
+
+    texts = iter(texts)
+    while batch := list(islice(texts, DOCUMENTS_AT_ONCE)):
+        for ids in tokenizer(batch, add_special_tokens=False, return_attention_mask=False)["input_ids"]:
+            file.write(np.array([*ids, tokenizer.eos_token_id], dtype).tobytes())
+
+
+def training_blocks(profile: Profile, corpus: str, tokenizer, folder: Path | None = None) -> tuple[list, list]:
+    """-> (training blocks, held-out blocks), each a list of arrays ``(blocks, block_size)``.
+
+    Every fiftieth document is held out; the array of the others stands in the list as often as the profile's mix reads
+    that corpus. With ``folder`` the tokens lie there in files and not in memory.
+    """
+    from rich.progress import track
 
     size = profile.pretraining.block_size
     train, held_out = [], []
     for name, times in profile.mix[corpus].items():
-        texts = list(corpora.read_corpus(profile, name))
-        if not texts:
-            raise CourseError(f"the {name} corpus of profile {profile.name} holds no document")
-        held_out += texts[::HELD_OUT_EVERY]
-        kept = pack(tokenizer, (text for i, text in enumerate(texts) if i % HELD_OUT_EVERY), size)
-        train += [kept] * times
-    blocks, held = np.concatenate(train), pack(tokenizer, held_out, size)
-    if not len(blocks) or not len(held):
+        count = corpora.count_documents(profile, name)
+
+        def documents(held: bool, name=name) -> Iterator[str]:
+            return (
+                text for i, text in enumerate(corpora.read_corpus(profile, name)) if (i % HELD_OUT_EVERY == 0) == held
+            )
+
+        held_out.append(pack(tokenizer, documents(True), size, folder and folder / f"{name}.held-out.tokens"))
+        shown = track(documents(False), f"tokenizing {name}", total=count - count // HELD_OUT_EVERY, transient=True)
+        train += [pack(tokenizer, shown, size, folder and folder / f"{name}.tokens")] * times
+    if not any(map(len, train)) or not any(map(len, held_out)):
         raise CourseError(f"the corpora of profile {profile.name} are too small for blocks of {size} tokens")
-    return blocks, held
+    return train, held_out
 
 
 def make_model(shape: ModelShape, tokenizer, *, seed: int = training.SEED):
@@ -85,18 +110,21 @@ def make_model(shape: ModelShape, tokenizer, *, seed: int = training.SEED):
 
 
 class Blocks:
-    """Packed blocks as a dataset: item ``i`` is block ``i`` as a dictionary of int64 tensors ``(block_size,)``."""
+    """Arrays of packed blocks as one dataset: an item is a block as a dictionary of int64 tensors ``(block_size,)``."""
 
-    def __init__(self, blocks):
-        self.blocks = blocks
+    def __init__(self, arrays: list):
+        self.arrays = arrays
+        self.ends = list(accumulate(map(len, arrays)))
 
     def __len__(self) -> int:
-        return len(self.blocks)
+        return self.ends[-1]
 
     def __getitem__(self, i: int) -> dict:
         import torch
 
-        ids = torch.from_numpy(self.blocks[i].astype("int64"))
+        which = bisect_right(self.ends, i)
+        block = self.arrays[which][i - self.ends[which] + len(self.arrays[which])]
+        ids = torch.from_numpy(block.astype("int64"))
         return {"input_ids": ids, "labels": ids}
 
 
@@ -115,25 +143,28 @@ def pretrain(profile: Profile, corpus: str, *, force: bool = False) -> artifacts
         from transformers import Trainer
 
         tokenizer = load_tokenizer(tokenizer_folder)
-        blocks, held_out = training_blocks(profile, corpus, tokenizer)
+        tokens = folder / "tokens"
+        tokens.mkdir(exist_ok=True)
+        train, held_out = (Blocks(arrays) for arrays in training_blocks(profile, corpus, tokenizer, tokens))
         model = make_model(profile.model, tokenizer)
-        steps = training.steps_in(len(blocks), settings)
+        steps = training.steps_in(len(train), settings)
         per_step = settings.block_size * settings.batch_size * settings.gradient_accumulation_steps
         trainer = Trainer(
             model=model,
             args=training.arguments(folder, settings, total_steps=steps, save_minutes=settings.save_minutes),
-            train_dataset=Blocks(blocks),
-            eval_dataset=Blocks(held_out),
+            train_dataset=train,
+            eval_dataset=held_out,
             optimizers=(training.optimizer(model, settings), None),
             callbacks=[training.progress(f"pretraining {corpus}", steps, per_step, settings.save_minutes)],
         )
         log = training.run(trainer, folder)
+        shutil.rmtree(tokens)
         model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
         last = [entry["eval_loss"] for entry in log if "eval_loss" in entry][-1]
         return {
             "parameters": model.num_parameters(),
-            "tokens_per_epoch": int(blocks.size),
+            "tokens_per_epoch": len(train) * settings.block_size,
             "tokens_seen": int(steps * per_step),
             "held_out_perplexity": round(math.exp(last), 2),
         }

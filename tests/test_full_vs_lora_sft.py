@@ -1,0 +1,85 @@
+"""Fine-tuning learns answers, not questions; LoRA trains its adapter alone."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from course_utils import artifacts, full_vs_lora_sft, pretraining, training
+from course_utils.errors import CourseError
+from course_utils.full_vs_lora_sft import IGNORED, Collator, encode, read_instructions
+from course_utils.tokenizer_pruning import load_tokenizer
+
+
+@pytest.fixture(scope="module")
+def tokenizer(walked):
+    return load_tokenizer(walked[0].require("tokenizer_pruning"))
+
+
+def test_only_what_the_assistant_says_counts(tokenizer):
+    row = encode(tokenizer, "成都属于哪个省？", "成都属于四川省。", 160)
+    counted = [label for label in row["labels"] if label != IGNORED]
+    assert tokenizer.decode(counted) == "成都属于四川省。</s>"
+    assert len(row["labels"]) == len(row["input_ids"]) > len(counted)
+
+
+def test_a_long_conversation_is_cut(tokenizer):
+    assert len(encode(tokenizer, "问" * 50, "答" * 50, 32)["input_ids"]) == 32
+
+
+def test_the_collator_pads_to_the_longest_and_counts_no_padding(tokenizer):
+    rows = [encode(tokenizer, "甲？", "乙。", 160), encode(tokenizer, "成都属于哪个省？", "成都属于四川省。", 160)]
+    batch = Collator(tokenizer.pad_token_id)(rows)
+    assert batch["input_ids"].shape == batch["labels"].shape == (2, len(rows[1]["input_ids"]))
+    padding = batch["attention_mask"] == 0
+    assert padding.sum() == len(rows[1]["input_ids"]) - len(rows[0]["input_ids"])
+    assert (batch["labels"][padding] == IGNORED).all()
+
+
+def test_the_input_field_follows_the_instruction(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    rows = [
+        {"instruction": "改写。", "input": "甲。", "output": "乙。"},
+        {"instruction": "问？", "input": "", "output": "答。"},
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert list(read_instructions(path)) == [("改写。\n甲。", "乙。"), ("问？", "答。")]
+
+
+def test_an_instruction_without_an_answer_is_named(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"instruction": "问？", "output": "答。"}\n{"instruction": "问？"}\n')
+    with pytest.raises(CourseError, match="rows.jsonl: row 2: needs `instruction` and `output`"):
+        list(read_instructions(path))
+
+
+def test_lora_trains_only_its_adapter_on_every_linear_layer(walked, tokenizer):
+    profile, _ = walked
+    shape = replace(profile.model, num_hidden_layers=2)
+    model = full_vs_lora_sft.with_lora(pretraining.make_model(shape, tokenizer), profile.lora)
+    trained = {name for name, weight in model.named_parameters() if weight.requires_grad}
+    assert all("lora_" in name for name in trained)
+    assert len(trained) == 2 * 7 * shape.num_hidden_layers, "A and B of seven matrices a layer"
+    h, f, r = shape.hidden_size, shape.intermediate_size, profile.lora.r
+    count = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
+    assert count == shape.num_hidden_layers * r * (4 * 2 * h + 3 * (h + f))
+
+
+def test_full_fine_tuning_moves_every_matrix_and_lora_leaves_the_base_alone(walked):
+    from safetensors.torch import load_file
+
+    profile, _ = walked
+    base = load_file(profile.dir("pretraining", "common") / "model.safetensors")
+    full = load_file(profile.dir("full_vs_lora_sft", "common-full") / "model.safetensors")
+    assert all((base[name] != full[name]).any() for name in base if base[name].ndim > 1)
+    adapter = load_file(profile.dir("full_vs_lora_sft", "common-lora") / "adapter_model.safetensors")
+    assert all("lora_" in name for name in adapter)
+    assert artifacts.read_manifest(profile.dir("pretraining", "common")).outputs[
+        "model.safetensors"
+    ] == artifacts.sha256(profile.dir("pretraining", "common") / "model.safetensors")
+
+
+def test_the_loss_on_answers_falls(walked):
+    for part in ("common-full", "common-lora", "medical-full", "medical-lora"):
+        losses = [e["loss"] for e in training.read_log(walked[0].dir("full_vs_lora_sft", part)) if "loss" in e]
+        assert losses[-1] < losses[0], part
