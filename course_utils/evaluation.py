@@ -14,6 +14,7 @@ from . import artifacts, merge_and_chat
 from .corpora import read_jsonl
 from .pretraining import make_model
 from .profiles import Profile
+from .progress import track
 from .tokenizer_pruning import load_tokenizer
 
 SPLITS = tuple((fact, phrasing) for fact in ("seen", "pretrain_only") for phrasing in ("seen", "new"))
@@ -53,13 +54,12 @@ def evaluate(profile: Profile, *, force: bool = False) -> artifacts.Manifest:
     tokenizer_folder = profile.require("tokenizer_pruning")
 
     def make(folder: Path) -> dict:
-        from rich.progress import track
-
         questions, demo = list(read_jsonl(profile.evaluation)), list(read_jsonl(profile.demo_questions))
         asked = [row["question"] for row in questions + demo]
+        asked_models = [("untrained", None, True, 1), *rows]
         board = {}
         with (folder / "answers.jsonl").open("w", encoding="utf-8") as file:
-            for name, path, chat, beams in track([("untrained", None, True, 1), *rows], "asking the models"):
+            for name, path, chat, beams in track(asked_models, "asking the models", len(asked_models)):
                 if path is None:
                     tokenizer = load_tokenizer(tokenizer_folder)
                     model = make_model(profile.model, tokenizer).eval()

@@ -7,6 +7,7 @@ from pathlib import Path
 from .artifacts import shown
 from .errors import CourseError
 from .profiles import Profile
+from .progress import Line
 
 CELL_SECONDS = 24 * 3600  # a cell may pretrain
 
@@ -20,28 +21,20 @@ def execute(book: Path, profile: Profile) -> float:
     import nbformat
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     if not book.is_file():
         raise CourseError(f"{shown(book)} is missing: name a notebook")
     notebook = nbformat.read(book, as_version=4)
     code = [i for i, cell in enumerate(notebook.cells) if cell.cell_type == "code"]
     started = time.perf_counter()
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("cells"),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, transient=True) as progress:
-        task = progress.add_task(book.stem, total=len(code))
+    with Line(f"{book.stem}, cells", len(code)) as line:
+        done = iter(range(1, len(code) + 1))
         client = NotebookClient(
             notebook,
             timeout=CELL_SECONDS,
             kernel_name="python3",
             resources={"metadata": {"path": str(book.parent.resolve())}},
-            on_cell_executed=lambda cell, cell_index, execute_reply: progress.advance(task),
+            on_cell_executed=lambda cell, cell_index, execute_reply: line.update(next(done)),
         )
         try:
             client.execute(env={**os.environ, "COURSE_PROFILE": profile.name})

@@ -19,6 +19,7 @@ from typing import BinaryIO
 from . import artifacts, corpora, training
 from .errors import CourseError
 from .profiles import ModelShape, Profile
+from .progress import track
 from .tokenizer_pruning import load_tokenizer
 
 HELD_OUT_EVERY = 50  # one document in fifty is kept for validation
@@ -65,8 +66,6 @@ def training_blocks(profile: Profile, corpus: str, tokenizer, folder: Path | Non
     Every fiftieth document is held out; the array of the others stands in the list as often as the profile's mix reads
     that corpus. With ``folder`` the tokens lie there in files and not in memory.
     """
-    from rich.progress import track
-
     size = profile.pretraining.block_size
     train, held_out = [], []
     for name, times in profile.mix[corpus].items():
@@ -78,7 +77,7 @@ def training_blocks(profile: Profile, corpus: str, tokenizer, folder: Path | Non
             )
 
         held_out.append(pack(tokenizer, documents(True), size, folder and folder / f"{name}.held-out.tokens"))
-        shown = track(documents(False), f"tokenizing {name}", total=count - count // HELD_OUT_EVERY, transient=True)
+        shown = track(documents(False), f"tokenizing {name}", count - -(-count // HELD_OUT_EVERY))
         train += [pack(tokenizer, shown, size, folder and folder / f"{name}.tokens")] * times
     if not any(map(len, train)) or not any(map(len, held_out)):
         raise CourseError(f"the corpora of profile {profile.name} are too small for blocks of {size} tokens")

@@ -10,6 +10,8 @@ import time
 import warnings
 from pathlib import Path
 
+from .progress import Line
+
 SEED = 42
 LOG = "log.json"
 
@@ -107,17 +109,12 @@ def steps_in(examples: int, settings) -> int:
 
 def progress(title: str, total_steps: int, tokens_per_step: float, save_minutes: float | None = None):
     """A Trainer callback: a progress line with loss, tokens/s and time left; a checkpoint every ``save_minutes``."""
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
     from transformers import TrainerCallback
 
-    class Line(TrainerCallback):
+    class Shown(TrainerCallback):
         def on_train_begin(self, args, state, control, **kwargs):
             self.started, self.first, self.saved = time.perf_counter(), state.global_step, time.monotonic()
-            columns = TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn()
-            self.bar = Progress(*columns)
-            self.bar.start()
-            self.task = self.bar.add_task(title, total=total_steps, completed=state.global_step)
-            self.loss = None
+            self.line, self.loss = Line(title, total_steps, state.global_step), None
 
         def on_log(self, args, state, control, logs=None, **kwargs):
             self.loss = (logs or {}).get("loss", self.loss)
@@ -125,14 +122,14 @@ def progress(title: str, total_steps: int, tokens_per_step: float, save_minutes:
         def on_step_end(self, args, state, control, **kwargs):
             speed = (state.global_step - self.first) * tokens_per_step / (time.perf_counter() - self.started)
             shown = f"{title} · loss {float(self.loss):.3f}" if self.loss is not None else title
-            self.bar.update(self.task, completed=state.global_step, description=f"{shown} · {speed:,.0f} tokens/s")
+            self.line.update(state.global_step, f"{shown} · {speed:,.0f} tokens/s")
             if save_minutes is not None and time.monotonic() - self.saved > 60 * save_minutes:
                 self.saved, control.should_save = time.monotonic(), True
 
         def on_train_end(self, args, state, control, **kwargs):
-            self.bar.stop()
+            self.line.close()
 
-    return Line()
+    return Shown()
 
 
 def run(trainer, folder: Path) -> list[dict]:

@@ -25,6 +25,7 @@ from xml.etree import ElementTree
 
 from . import artifacts
 from .errors import CourseError
+from .progress import Line
 
 PAGES_PER_SHARD = 10_000
 REDIRECT = re.compile(r"\s*#\s*(redirect|重定向|重新導向|重新导向)", re.I)
@@ -402,19 +403,17 @@ def clean_dumps(dumps: Sequence[Path], out: Path, *, min_chars: int = 20, force:
 
 
 def _clean_into(folder: Path, dumps: list[Path], min_chars: int) -> dict:
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
     pages, characters, templates, residue = Counter(), Counter(), Counter(), Counter()
     shard, kept = None, 0
-    with Progress(SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()) as progress:
-        task = progress.add_task("cleaning")
+    with Line("cleaning") as line:
         for dump in dumps:
             for title, namespace, wikitext, page_id in read_pages(dump):
                 fate = reason_to_drop(title, namespace, wikitext)
                 text = "" if fate else clean_wikitext(wikitext, templates)
                 fate = fate or ("kept" if len(text) >= min_chars else "too short")
                 pages[fate] += 1
-                progress.update(task, description=f"cleaned {pages.total():,} pages, kept {pages['kept']:,}")
+                count = pages.total()
+                line.update(count, f"{artifacts.shown(dump)}: read {count:,} pages, kept {pages['kept']:,}")
                 characters["wikitext of " + fate] += len(wikitext)
                 if fate != "kept":
                     continue

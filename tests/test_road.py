@@ -102,6 +102,14 @@ def test_the_board_holds_every_model_and_split(walked):
     assert {row["model"] for row in answers} == set(board)
 
 
+def lend_text_stages(profile, folder):
+    """Let a profile with its artifacts in ``folder`` find the cleaned wiki and the tokenizer of ``profile``."""
+    (folder / profile.name).mkdir(parents=True, exist_ok=True)
+    for stage in ("wiki_cleaning", "tokenizer_pruning"):
+        if not (folder / profile.name / stage).exists():
+            (folder / profile.name / stage).symlink_to(profile.dir(stage))
+
+
 KILLED_RUN = """
 import sys
 from dataclasses import replace
@@ -117,13 +125,9 @@ print(pretraining.pretrain(profile, "common").outputs["model.safetensors"])
 
 def test_a_killed_pretraining_ends_with_the_same_weights(walked, tmp_path):
     """The first run is killed by force after its first checkpoint, the second goes on, the third was never killed."""
-    root = walked[0].artifacts
 
     def start(folder):
-        for stage in ("wiki_cleaning", "tokenizer_pruning"):
-            (folder / "tiny").mkdir(parents=True, exist_ok=True)
-            if not (folder / "tiny" / stage).exists():
-                (folder / "tiny" / stage).symlink_to(root / "tiny" / stage)
+        lend_text_stages(walked[0], folder)
         command = [sys.executable, "-c", KILLED_RUN, str(folder), str(REPOSITORY)]
         return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
@@ -139,3 +143,37 @@ def test_a_killed_pretraining_ends_with_the_same_weights(walked, tmp_path):
 
     resumed, whole = (start(tmp_path / name).communicate()[0].splitlines()[-1] for name in ("a", "b"))
     assert resumed == whole
+
+
+TRAINING_ALONE = """
+import sys
+from pathlib import Path
+
+absent = {"gensim", "opencc", "sentencepiece", "datasets", "matplotlib", "zhplot", "scipy", "google"}
+
+
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in absent:
+            raise ModuleNotFoundError(name)
+
+
+sys.meta_path.insert(0, Absent())
+sys.path.insert(0, sys.argv[2])
+from course_utils import road
+from tests.conftest import tiny_profile
+profile = tiny_profile(Path(sys.argv[1]))
+training = ("pretraining", "full_vs_lora_sft", "merge_and_chat")
+for step in road.STEPS:
+    if step.stage in training:
+        road.do(step, profile)
+print("trained", len(road.STEPS))
+"""
+
+
+def test_the_training_stages_need_torch_transformers_peft_and_accelerate_alone(walked, tmp_path):
+    lend_text_stages(walked[0], tmp_path)
+    command = [sys.executable, "-c", TRAINING_ALONE, str(tmp_path), str(REPOSITORY)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == f"trained {len(road.STEPS)}"

@@ -1,0 +1,72 @@
+"""A progress line for terminals and notebooks alike: what is done, how fast, how long it will take.
+
+rich draws it. In a terminal it is rich's live display. In a notebook rich would show a widget, of which a saved
+notebook keeps only the words "Output()"; so there the same line is drawn as text into one output that is updated in
+place, and the saved notebook shows how the work ended.
+"""
+
+import io
+import time
+from collections.abc import Iterable, Iterator
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+REDRAW_SECONDS = 0.5  # in a notebook; each redraw is a message to the browser
+
+
+class Line:
+    """One line of progress towards ``total``, or of a count without end where the total is not known. A context."""
+
+    def __init__(self, title: str, total: float | None = None, completed: float = 0):
+        elapsed = (TextColumn("{task.description}"), TimeElapsedColumn())
+        parts = (BarColumn(24), MofNCompleteColumn(), TextColumn("· left"), TimeRemainingColumn())
+        self._notebook = Console().is_jupyter
+        page = Console(file=io.StringIO(), width=120, color_system=None, force_jupyter=False)
+        console = page if self._notebook else None
+        self._progress = Progress(*elapsed, *(parts if total else ()), console=console, auto_refresh=not self._notebook)
+        self._task = self._progress.add_task(title, total=total, completed=completed)
+        self._drawn, self._handle = 0.0, None
+        if self._notebook:
+            self._draw()
+        else:
+            self._progress.start()
+
+    def update(self, completed: float, title: str | None = None) -> None:
+        """Say how much is done by now, and what the line should be called."""
+        self._progress.update(self._task, completed=completed, description=title)
+        if self._notebook and time.monotonic() - self._drawn > REDRAW_SECONDS:
+            self._draw()
+
+    def close(self) -> None:
+        if self._notebook:
+            self._draw()
+        else:
+            self._progress.stop()
+
+    def _draw(self) -> None:
+        from IPython.display import display
+
+        page = self._progress.console.file
+        page.seek(page.truncate(0))
+        self._progress.console.print(self._progress.get_renderable())
+        text = {"text/plain": page.getvalue().rstrip()}
+        if self._handle is None:
+            self._handle = display(text, raw=True, display_id=True)
+        else:
+            self._handle.update(text, raw=True)
+        self._drawn = time.monotonic()
+
+    def __enter__(self) -> "Line":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+
+def track(items: Iterable, title: str, total: int) -> Iterator:
+    """The items, with a line that counts them."""
+    with Line(title, total) as line:
+        for count, item in enumerate(items, 1):
+            yield item
+            line.update(count)
