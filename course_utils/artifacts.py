@@ -127,6 +127,9 @@ def build(
     ``make`` gets an empty folder, or with ``resumable`` the folder a killed run of the same work left behind;
     what it returns becomes the manifest's summary. ``stage`` names the work in messages and in the manifest.
 
+    Under `torchrun` each process runs the ``make`` of a training, in the folder that the main one prepares and keeps;
+    so that ``make`` begins with a barrier (``training.together``). Other stages are made by the main process alone.
+
     Raises CourseError when an input is missing, when ``out`` holds something no stage wrote,
     or when another process is making the same output.
     """
@@ -150,6 +153,10 @@ def build(
     if _asking.get():
         raise Pending("unfinished" if work.exists() else "outdated" if done else "to do")
     check_writable(out)
+    if not is_main_process():
+        if resumable:  # a training: the main process prepares the folder and keeps what comes of it
+            make(work)
+        return _await(out, mark)
 
     out.parent.mkdir(parents=True, exist_ok=True)
     lock = filelock.FileLock(out.parent / f".{out.name}.lock")
@@ -178,6 +185,18 @@ def build(
     finally:
         lock.release()
     return manifest
+
+
+def is_main_process() -> bool:
+    """False in all but one of the processes that `torchrun` or `accelerate launch` start for one training."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def _await(out: Path, mark: str) -> Manifest:
+    """The manifest of ``out`` as soon as the main process has written it; the launcher ends us if that one fails."""
+    while (done := read_manifest(out)) is None or done.fingerprint != mark:
+        time.sleep(0.1)
+    return done
 
 
 def check_writable(out: Path) -> None:

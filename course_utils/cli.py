@@ -19,7 +19,7 @@ app = typer.Typer(
     help="Build a Chinese Llama from scratch: one command a stage.", no_args_is_help=True, add_completion=False,
     rich_markup_mode=None, pretty_exceptions_enable=False,
 )  # fmt: skip
-console = Console()
+console = Console(quiet=not artifacts.is_main_process())
 
 ProfileName = Annotated[str | None, typer.Option("-p", "--profile", help="cpu-mini (default), gpu-6gb or colab-t4")]
 Force = Annotated[bool, typer.Option("--force", help="make it again although it is made")]
@@ -215,18 +215,18 @@ def evaluate(profile: ProfileName = None, force: Force = False) -> None:
 
 
 def print_board(profile: profiles.Profile) -> None:
-    """The scoreboard as a table: models by splits, per cent of right answers."""
+    """The scoreboard, a table a domain: models by kind of question, per cent of right answers."""
     from . import evaluation
 
     board = evaluation.read_board(profile.dir("merge_and_chat", "scoreboard"))
-    table = Table("model", title="right answers, %: domain × fact × phrasing")
-    splits = list(next(iter(board.values())))
-    for split in splits:
-        domain, fact, phrasing = split.split()
-        table.add_column(f"{domain}\n{evaluation.FACT_NAMES[fact]}\n{phrasing} phrasing", justify="right")
-    for name, row in board.items():
-        table.add_row(name, *(f"{100 * row[split]:.0f}" for split in splits))
-    console.print(table)
+    for domain in profile.instructions:
+        table = Table("model", title=f"{domain} questions: right answers, %")
+        for fact, phrasing in evaluation.SPLITS:
+            table.add_column(f"{evaluation.FACT_NAMES[fact]},\n{phrasing} phrasing", justify="right")
+        for name, row in board.items():
+            marks = (row[f"{domain} {fact} {phrasing}"] for fact, phrasing in evaluation.SPLITS)
+            table.add_row(name, *(f"{100 * mark:.0f}" for mark in marks))
+        console.print(table)
 
 
 # ------------------------------------------------------------------ the whole road

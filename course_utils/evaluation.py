@@ -19,7 +19,7 @@ from .tokenizer_pruning import load_tokenizer
 
 SPLITS = tuple((fact, phrasing) for fact in ("seen", "pretrain_only") for phrasing in ("seen", "new"))
 LORA_BEAMS = 3
-FACT_NAMES = {"seen": "fact in SFT", "pretrain_only": "fact only in pretraining"}
+FACT_NAMES = {"seen": "asked in SFT", "pretrain_only": "only read"}
 
 
 def is_right(answer: str, question: dict) -> bool:

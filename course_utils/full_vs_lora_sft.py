@@ -105,6 +105,7 @@ def fine_tune(profile: Profile, base: str, method: str, *, force: bool = False) 
     def make(folder: Path) -> dict:
         from transformers import AutoModelForCausalLM, Trainer, set_seed
 
+        training.together()
         set_seed(training.SEED)
         tokenizer = load_tokenizer(base_folder)
         rows = [
@@ -131,8 +132,7 @@ def fine_tune(profile: Profile, base: str, method: str, *, force: bool = False) 
             callbacks=[training.progress(f"fine-tuning {base}, {method}", steps, tokens * settings.epochs / steps, 10)],
         )
         log = training.run(trainer, folder)
-        model.save_pretrained(folder)
-        tokenizer.save_pretrained(folder)
+        training.save(model, tokenizer, folder)
         trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
         last = [entry["eval_loss"] for entry in log if "eval_loss" in entry][-1]
         return {

@@ -143,11 +143,12 @@ def pretrain(profile: Profile, corpus: str, *, force: bool = False) -> artifacts
 
         tokenizer = load_tokenizer(tokenizer_folder)
         tokens = folder / "tokens"
-        tokens.mkdir(exist_ok=True)
-        train, held_out = (Blocks(arrays) for arrays in training_blocks(profile, corpus, tokenizer, tokens))
+        with training.together().main_process_first():  # the others find the files
+            tokens.mkdir(exist_ok=True)
+            train, held_out = (Blocks(arrays) for arrays in training_blocks(profile, corpus, tokenizer, tokens))
         model = make_model(profile.model, tokenizer)
         steps = training.steps_in(len(train), settings)
-        per_step = settings.block_size * settings.batch_size * settings.gradient_accumulation_steps
+        per_step = settings.block_size * training.batch(settings)
         trainer = Trainer(
             model=model,
             args=training.arguments(folder, settings, total_steps=steps, save_minutes=settings.save_minutes),
@@ -157,9 +158,8 @@ def pretrain(profile: Profile, corpus: str, *, force: bool = False) -> artifacts
             callbacks=[training.progress(f"pretraining {corpus}", steps, per_step, settings.save_minutes)],
         )
         log = training.run(trainer, folder)
-        shutil.rmtree(tokens)
-        model.save_pretrained(folder)
-        tokenizer.save_pretrained(folder)
+        shutil.rmtree(tokens, ignore_errors=True)
+        training.save(model, tokenizer, folder)
         last = [entry["eval_loss"] for entry in log if "eval_loss" in entry][-1]
         return {
             "parameters": model.num_parameters(),

@@ -12,6 +12,8 @@ from collections.abc import Iterable, Iterator
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from .artifacts import is_main_process
+
 REDRAW_SECONDS = 0.5  # in a notebook; each redraw is a message to the browser
 
 
@@ -24,7 +26,10 @@ class Line:
         self._notebook = Console().is_jupyter
         page = Console(file=io.StringIO(), width=120, color_system=None, force_jupyter=False)
         console = page if self._notebook else None
-        self._progress = Progress(*elapsed, *(parts if total else ()), console=console, auto_refresh=not self._notebook)
+        columns = (*elapsed, *(parts if total else ()))
+        self._progress = Progress(
+            *columns, console=console, auto_refresh=not self._notebook, disable=not is_main_process()
+        )
         self._task = self._progress.add_task(title, total=total, completed=completed)
         self._drawn, self._handle = 0.0, None
         if self._notebook:

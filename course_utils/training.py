@@ -5,11 +5,13 @@ in the stage's unfinished folder; ``artifacts.build`` hands the same folder to t
 """
 
 import json
+import os
 import shutil
 import time
 import warnings
 from pathlib import Path
 
+from .artifacts import is_main_process
 from .progress import Line
 
 SEED = 42
@@ -58,7 +60,7 @@ def arguments(folder: Path, settings, *, total_steps: int, evaluations: int = 8,
         weight_decay=settings.weight_decay,
         adam_beta2=0.95,
         max_grad_norm=1.0,
-        optim="adamw_torch_fused" if cuda else "adamw_torch",
+        optim="adamw_torch_fused",
         use_cpu=device_name() == "cpu",
         bf16=has_fast_bf16(),
         fp16=cuda and not has_fast_bf16(),
@@ -98,13 +100,34 @@ def optimizer(model, settings):
         {"params": [w for w in others if w.ndim > 1], "weight_decay": settings.weight_decay},
         {"params": [w for w in others if w.ndim < 2], "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=(0.9, 0.95), fused=device_name() == "cuda")
+    return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=(0.9, 0.95), fused=True)
+
+
+def together():
+    """Wait for the other processes of this training, if `torchrun` or `accelerate launch` started any.
+
+    -> accelerate's ``PartialState``: ``main_process_first()`` is a context, ``num_processes`` their number.
+    """
+    from accelerate import PartialState
+
+    state = PartialState(cpu=device_name() == "cpu")
+    state.wait_for_everyone()
+    return state
+
+
+def processes() -> int:
+    """How many processes train together: as many as `torchrun` or `accelerate launch` started, else 1."""
+    return int(os.environ.get("WORLD_SIZE", 1))
+
+
+def batch(settings) -> int:
+    """Examples that one optimizer step sees, in all processes together."""
+    return settings.batch_size * settings.gradient_accumulation_steps * processes()
 
 
 def steps_in(examples: int, settings) -> int:
-    """Optimizer steps of a whole training on one device."""
-    batch = settings.batch_size * settings.gradient_accumulation_steps
-    return max(1, round(-(-examples // batch) * settings.epochs))
+    """Optimizer steps of a whole training."""
+    return max(1, round(-(-examples // batch(settings)) * settings.epochs))
 
 
 def progress(title: str, total_steps: int, tokens_per_step: float, save_minutes: float | None = None):
@@ -123,8 +146,18 @@ def progress(title: str, total_steps: int, tokens_per_step: float, save_minutes:
             speed = (state.global_step - self.first) * tokens_per_step / (time.perf_counter() - self.started)
             shown = f"{title} · loss {float(self.loss):.3f}" if self.loss is not None else title
             self.line.update(state.global_step, f"{shown} · {speed:,.0f} tokens/s")
-            if save_minutes is not None and time.monotonic() - self.saved > 60 * save_minutes:
+            if save_minutes is not None and self.agreed(time.monotonic() - self.saved > 60 * save_minutes, args.device):
                 self.saved, control.should_save = time.monotonic(), True
+
+        def agreed(self, wish, device):
+            """The main process's wish: a checkpoint is written by all processes or by none."""
+            if processes() == 1:
+                return wish
+            import torch
+
+            flag = torch.tensor([wish], dtype=torch.int32, device=device)
+            torch.distributed.broadcast(flag, src=0)
+            return bool(flag.item())
 
         def on_train_end(self, args, state, control, **kwargs):
             self.line.close()
@@ -135,8 +168,8 @@ def progress(title: str, total_steps: int, tokens_per_step: float, save_minutes:
 def run(trainer, folder: Path) -> list[dict]:
     """Train to the end, from the newest checkpoint in ``folder`` if a killed run left one. -> the log's entries.
 
-    Each entry has ``step``, ``epoch`` and ``loss`` or ``eval_loss`` (nats per token). The log is written to
-    ``log.json``; checkpoints are removed, the finished model takes their place.
+    Each entry has ``step``, ``epoch`` and ``loss`` or ``eval_loss`` (nats per token). The main process writes the log
+    to ``log.json`` and removes the checkpoints: the finished model takes their place.
     """
     from transformers import PrinterCallback
     from transformers.trainer_utils import get_last_checkpoint
@@ -150,9 +183,17 @@ def run(trainer, folder: Path) -> list[dict]:
         for entry in trainer.state.log_history
         if "loss" in entry or "eval_loss" in entry
     ]
-    (folder / LOG).write_text(json.dumps(entries, indent=1) + "\n", encoding="utf-8")
-    shutil.rmtree(checkpoints, ignore_errors=True)
+    if is_main_process():
+        (folder / LOG).write_text(json.dumps(entries, indent=1) + "\n", encoding="utf-8")
+        shutil.rmtree(checkpoints, ignore_errors=True)
     return entries
+
+
+def save(model, tokenizer, folder: Path) -> None:
+    """Write a trained model or adapter, and its tokenizer: safetensors and JSON, by the main process alone."""
+    if is_main_process():
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
 
 
 def read_log(folder: Path) -> list[dict]:

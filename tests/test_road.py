@@ -147,18 +147,12 @@ def test_a_killed_pretraining_ends_with_the_same_weights(walked, tmp_path):
 
 TRAINING_ALONE = """
 import sys
+from importlib.machinery import PathFinder
 from pathlib import Path
 
 absent = {"gensim", "opencc", "sentencepiece", "datasets", "matplotlib", "zhplot", "scipy", "google"}
-
-
-class Absent:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in absent:
-            raise ModuleNotFoundError(name)
-
-
-sys.meta_path.insert(0, Absent())
+find = PathFinder.find_spec
+PathFinder.find_spec = lambda name, *rest: None if name.partition(".")[0] in absent else find(name, *rest)
 sys.path.insert(0, sys.argv[2])
 from course_utils import road
 from tests.conftest import tiny_profile
@@ -177,3 +171,33 @@ def test_the_training_stages_need_torch_transformers_peft_and_accelerate_alone(w
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == f"trained {len(road.STEPS)}"
+
+
+SEVERAL_PROCESSES = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[2])
+from course_utils import full_vs_lora_sft, pretraining
+from tests.conftest import tiny_profile
+profile = tiny_profile(Path(sys.argv[1]))
+pretraining.pretrain(profile, "medical")
+full_vs_lora_sft.fine_tune(profile, "medical", "lora")
+"""
+
+
+def test_torchrun_trains_with_the_same_call(walked, tmp_path):
+    """Two processes share a step's work: half the steps for the same text, one model, one log."""
+    profile, _ = walked
+    lend_text_stages(profile, tmp_path)
+    script = tmp_path / "train.py"
+    script.write_text(SEVERAL_PROCESSES)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", script]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run([*command, tmp_path, REPOSITORY], capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    for stage, part in (("pretraining", "medical"), ("full_vs_lora_sft", "medical-lora")):
+        together = training.read_log(tmp_path / profile.name / stage / part)
+        alone = training.read_log(profile.dir(stage, part))
+        assert together[-1]["step"] == pytest.approx(alone[-1]["step"] / 2, abs=1)
+        losses = [entry["loss"] for entry in together if "loss" in entry]
+        assert losses[-1] < losses[0]
