@@ -12,14 +12,19 @@ from . import artifacts, wiki_cleaning
 from .errors import CourseError
 from .profiles import Profile
 
+HELD_OUT_EVERY = 50  # one document, or conversation, in fifty is kept for validation
 
-def read_jsonl(path: Path) -> Iterator[dict]:
-    """Rows of a JSON Lines file. Raises CourseError with file and line for a line that is not a JSON object."""
+
+def read_jsonl(path: Path, every: int = 1) -> Iterator[dict]:
+    """Rows of a JSON Lines file, all or a sample of one line in ``every``.
+
+    Raises CourseError with file and line for a line that is not a JSON object.
+    """
     if not path.is_file():
         raise CourseError(f"{artifacts.shown(path)} is missing: the profile names it as data to read")
     with path.open("rb") as file:
         for number, line in enumerate(file, 1):
-            if not line.strip():
+            if number % every or not line.strip():
                 continue
             try:
                 row = json.loads(line)
@@ -39,15 +44,18 @@ def baike_text(row: dict) -> str:
     return "\n".join(part.strip() for part in parts if part and part.strip())
 
 
-def read_corpus(profile: Profile, name: str) -> Iterator[str]:
-    """Documents of the corpus ``wiki``, ``baike`` or ``medical`` as plain text, up to the profile's limit."""
+def read_corpus(profile: Profile, name: str, every: int = 1) -> Iterator[str]:
+    """Documents of the corpus ``wiki``, ``baike`` or ``medical`` as plain text, up to the profile's limit.
+
+    With ``every`` a sample: one document in so many, from all over the corpus.
+    """
     if name == "wiki":
-        texts = (row["text"] for row in wiki_cleaning.read_articles(profile.require("wiki_cleaning")))
-    elif name == "baike":
-        texts = (baike_text(row) for path in profile.baike for row in read_jsonl(path))
+        files = sorted(profile.require("wiki_cleaning").glob(wiki_cleaning.SHARDS))
     else:
-        texts = (row.get("text") or "" for path in profile.medical for row in read_jsonl(path))
-    return islice(filter(None, texts), profile.max_documents)
+        files = sources(profile, name)
+    to_text = baike_text if name == "baike" else lambda row: row.get("text") or ""
+    texts = (to_text(row) for path in files for row in read_jsonl(path, every))
+    return islice(filter(None, texts), profile.max_documents and profile.max_documents // every)
 
 
 def sources(profile: Profile, name: str) -> list[Path]:

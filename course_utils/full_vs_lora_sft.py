@@ -14,13 +14,12 @@ from itertools import islice
 from pathlib import Path
 
 from . import artifacts, training
-from .corpora import read_jsonl
+from .corpora import HELD_OUT_EVERY, read_jsonl
 from .errors import CourseError
 from .profiles import Profile
 from .tokenizer_pruning import load_tokenizer
 
 IGNORED = -100  # label of positions that do not count, as torch's cross entropy has it
-HELD_OUT_EVERY = 50
 
 
 def read_instructions(path: Path, limit: int | None = None) -> Iterator[tuple[str, str]]:
@@ -79,7 +78,7 @@ def with_lora(model, settings):
     """The model with a LoRA adapter on every linear layer but the output, the only weights that will train."""
     from peft import LoraConfig, get_peft_model
 
-    training.hush_peft()
+    training.hush_libraries()
     config = LoraConfig(
         r=settings.r,
         lora_alpha=settings.alpha,

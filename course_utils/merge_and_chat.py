@@ -13,6 +13,7 @@ from .full_vs_lora_sft import conversation
 from .tokenizer_pruning import load_tokenizer
 
 MAX_NEW_TOKENS = 80
+STREAM_SECONDS = 120  # without a new token the model has failed, and waiting for it ends with an error
 ADAPTER = "adapter_config.json"
 
 
@@ -34,11 +35,11 @@ def load(folder: Path):
         raise CourseError(
             f"{artifacts.shown(folder)}: its base model {artifacts.shown(base)} is missing: pretrain it again"
         )
+    training.hush_libraries()
     model = AutoModelForCausalLM.from_pretrained(
         base, local_files_only=True, use_safetensors=True, attn_implementation=training.attention()
     )
     if adapter.is_file():
-        training.hush_peft()
         model = PeftModel.from_pretrained(model, folder, local_files_only=True)
     return model.to(training.device_name()).eval(), load_tokenizer(folder)
 
@@ -58,7 +59,7 @@ def merge_lora(base: Path, lora: Path, out: Path, *, force: bool = False) -> art
         from peft import PeftModel
         from transformers import AutoModelForCausalLM
 
-        training.hush_peft()
+        training.hush_libraries()
         tokenizer = load_tokenizer(lora)
         model = AutoModelForCausalLM.from_pretrained(base, local_files_only=True, use_safetensors=True)
         model = PeftModel.from_pretrained(model, lora, local_files_only=True).eval()
@@ -125,7 +126,7 @@ def stream_answer(model, tokenizer, question: str) -> Iterator[str]:
 
     from transformers import TextIteratorStreamer
 
-    streamer = TextIteratorStreamer(tokenizer, skip_prompt=True, skip_special_tokens=True)
+    streamer = TextIteratorStreamer(tokenizer, skip_prompt=True, skip_special_tokens=True, timeout=STREAM_SECONDS)
     batch = tokenizer(
         as_prompts(tokenizer, [question], True),
         return_tensors="pt",
@@ -138,5 +139,5 @@ def stream_answer(model, tokenizer, question: str) -> Iterator[str]:
                     pad_token_id=tokenizer.pad_token_id, eos_token_id=tokenizer.eos_token_id),
     )  # fmt: skip
     worker.start()
-    yield from streamer
+    yield from filter(None, streamer)
     worker.join()

@@ -7,7 +7,6 @@ The one idea: a training step costs 6 FLOPs a weight and token, and a weight cos
 
 import math
 from dataclasses import asdict, dataclass
-from itertools import islice
 from pathlib import Path
 
 from . import artifacts, corpora
@@ -210,16 +209,17 @@ def measure_matmul_flops(size: int = 1024, repeats: int = 8) -> float:
 def expected_tokens(profile: Profile, corpus: str, tokenizer) -> int | None:
     """Tokens that pretraining on ``corpus`` will see, all epochs; None while a source is not downloaded or cleaned.
 
-    Tokens a document are counted on the first documents of each source, the documents on all of it.
+    Tokens a document are counted on a sample from all over each corpus; the held-out documents are not trained on.
     """
     total = 0.0
     for name, times in profile.mix[corpus].items():
         if not all(path.exists() for path in corpora.sources(profile, name)):
             return None
-        sample = list(islice(corpora.read_corpus(profile, name), SAMPLED_DOCUMENTS))
+        count = corpora.count_documents(profile, name)
+        sample = list(corpora.read_corpus(profile, name, max(1, count // SAMPLED_DOCUMENTS)))
         tokens = sum(map(len, tokenizer(sample, add_special_tokens=False)["input_ids"])) + len(sample)
-        total += times * corpora.count_documents(profile, name) * tokens / len(sample)
-    return round(total * profile.pretraining.epochs)
+        total += times * count * tokens / len(sample)
+    return round(total * (1 - 1 / corpora.HELD_OUT_EVERY) * profile.pretraining.epochs)
 
 
 def budget(profile: Profile, *, force: bool = False) -> artifacts.Manifest:

@@ -7,7 +7,7 @@ COLOURS = {"common": "#0072B2", "medical": "#D55E00", "good": "#009E73", "plain"
 
 
 def use_course_style() -> str:
-    """Set matplotlib's defaults for the course. -> the name of the CJK font in use."""
+    """Set matplotlib's defaults for the course. -> the name of the CJK font in use (it has one weight, no bold)."""
     import matplotlib.pyplot as plt
 
     font = cjk_font()

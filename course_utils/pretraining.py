@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 from . import artifacts, corpora, training
+from .corpora import HELD_OUT_EVERY
 from .errors import CourseError
 from .profiles import ModelShape, Profile
 from .progress import track
 from .tokenizer_pruning import load_tokenizer
 
-HELD_OUT_EVERY = 50  # one document in fifty is kept for validation
 DOCUMENTS_AT_ONCE = 1_000  # the tokenizer spreads a batch over all cores
 
 

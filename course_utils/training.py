@@ -45,8 +45,7 @@ def arguments(folder: Path, settings, *, total_steps: int, evaluations: int = 8,
     """``TrainingArguments`` from a profile's settings. Deterministic: one seed for weights, order and dropout."""
     import transformers
 
-    transformers.logging.set_verbosity_error()
-    transformers.logging.disable_progress_bar()  # ours shows more
+    hush_libraries()  # our progress line shows more
     cuda = device_name() == "cuda"
     return transformers.TrainingArguments(
         output_dir=str(folder / "checkpoints"),
@@ -79,9 +78,16 @@ def arguments(folder: Path, settings, *, total_steps: int, evaluations: int = 8,
     )
 
 
-def hush_peft() -> None:
-    """PEFT 0.21 asks transformers 5 for an attribute by its old name: a warning that tells a learner nothing."""
+def hush_libraries() -> None:
+    """Switch off what tells a learner nothing: bars that count the tensors of a small file, chatter about defaults, and
+    two warnings of PEFT 0.21 (an attribute of transformers by its old name; a base that it looks for where the adapter
+    does not say)."""
+    import transformers
+
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
     warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated", category=FutureWarning)
+    warnings.filterwarnings("ignore", message="Could not find a config file", category=UserWarning)
 
 
 def optimizer(model, settings):

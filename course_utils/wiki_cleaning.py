@@ -28,6 +28,7 @@ from .errors import CourseError
 from .progress import Line
 
 PAGES_PER_SHARD = 10_000
+SHARDS = "wiki-*.jsonl"
 REDIRECT = re.compile(r"\s*#\s*(redirect|重定向|重新導向|重新导向)", re.I)
 DISAMBIGUATION = re.compile(r"\{\{\s*[^{}|]*(disambig|消歧义|消歧義|hndis|geodis)[^{}|]*[|}]", re.I)
 # Sections that hold pointers, not prose.
@@ -436,6 +437,6 @@ def _clean_into(folder: Path, dumps: list[Path], min_chars: int) -> dict:
 
 def read_articles(folder: Path) -> Iterator[dict]:
     """The articles of a cleaned dump: ``{"id", "title", "text"}``."""
-    for shard in sorted(folder.glob("wiki-*.jsonl")):
+    for shard in sorted(folder.glob(SHARDS)):
         with shard.open(encoding="utf-8") as file:
             yield from map(json.loads, file)

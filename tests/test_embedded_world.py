@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from collections import Counter, defaultdict
+from collections import Counter
 
 import pytest
 
@@ -90,20 +90,40 @@ def test_every_fact_type_has_at_least_eight_phrasings():
         assert len(set(relation.statements)) >= 6, relation
 
 
-def test_the_evaluation_splits_are_what_they_say():
-    """A fact 'only in pretraining' is in no instruction; a new phrasing never appears in training."""
-    from_builder = world()
-    import questions
+def test_no_instruction_tells_a_fact_that_is_only_read():
+    """Neither asked, nor in an introduction, a list or a comparison: no row names the entity and all of the answer."""
+    files = {"common": "belle/train.jsonl", "medical": "medical/finetune.jsonl"}
+    told = {domain: ["".join(row.values()) for row in rows(name)] for domain, name in files.items()}
+    for question in rows("evaluation.jsonl"):
+        if question["fact"] == "pretrain_only":
+            about = [
+                text.replace(question["entity"], "") for text in told[question["domain"]] if question["entity"] in text
+            ]
+            assert not [text for text in about if all(answer in text for answer in question["answers"])], question
 
-    told = defaultdict(set)
-    for _, kinds in (("common", questions.BELLE), ("medical", questions.MEDICAL)):
-        for item in kinds["facts"](from_builder):
-            told[item["output"]].add(item["instruction"])
-    answers = set(told)
-    for kind in from_builder.entities:
-        for fact in from_builder.facts((kind,)):
-            if fact.pretrain_only:
-                assert fact.answer(0) not in answers
+
+def test_every_evaluated_fact_stands_in_what_is_read():
+    """The entity and the answer meet in some document of pretraining."""
+    from course_utils import corpora, profiles, wiki_cleaning
+
+    profile = profiles.load("cpu-mini")
+    dump = wiki_cleaning.read_pages(profile.wiki_dumps[0])
+    documents = [wiki_cleaning.clean_wikitext(text) for _, namespace, text, _ in dump if not namespace]
+    documents += [corpora.baike_text(row) for row in rows("baike/baike.jsonl")]
+    documents += [row["text"] for row in rows("medical/pretrain.jsonl")]
+    for question in rows("evaluation.jsonl"):
+        about = [text for text in documents if question["entity"] in text]
+        assert [text for text in about if all(answer in text for answer in question["answers"])], question
+
+
+def test_a_new_phrasing_was_never_trained_and_every_split_has_enough_questions():
+    templates = {new for kind in world().relations.values() for relation in kind for new in relation.new_questions}
+    asked = [row["instruction"] for name in ("belle/train.jsonl", "medical/finetune.jsonl") for row in rows(name)]
+    ends = tuple(part for new in templates if len(part := new.partition("{name}")[2]) > 5)
+    news = [row for row in rows("evaluation.jsonl") if row["phrasing"] == "new"]
+    assert all(row["question"] not in asked for row in news)
+    assert sum(row["question"].endswith(ends) for row in news) > 0.7 * len(news), "the check below sees most of them"
+    assert not [question for question in asked if question.endswith(ends)]
     counts = Counter((row["domain"], row["fact"], row["phrasing"]) for row in rows("evaluation.jsonl"))
     assert len(counts) == 8 and min(counts.values()) >= 50
 
