@@ -89,8 +89,8 @@ THEMES = {
 # A small model must meet a fact in several wordings, orders and neighbourhoods before it can be asked about it; a text
 # repeated is learned by heart instead (Allen-Zhu & Li 2023). So each entity has portraits with its facts in another
 # order, and each fact type is listed several times in other groups. Voices: the wiki speaks in 0, articles in 1.
-PORTRAITS = (("{}简介", 2), ("认识{}", 3), ("{}小档案", 5))
-THEME_VOICES = (4, 5, 0, 2, 3)
+PORTRAITS = (("{}简介", 2), ("认识{}", 3), ("{}小档案", 5), ("{}概览", 0), ("{}掠影", 1), ("话说{}", 4))
+THEME_VOICES = (4, 5, 0, 2, 3, 1, 5, 4)
 FACTS_PER_THEME = 6
 NUMERALS = "一二三四五六七八九十"
 
@@ -144,8 +144,8 @@ def portrait(world: World, entity: Entity, voice: int) -> str:
 def themes(world: World, relation: Relation) -> Iterator[tuple[str, str]]:
     """-> (title, text): the fact type told about a handful of entities at a time, every voice in other company."""
     part = 0
-    for voice in THEME_VOICES:
-        facts = shuffled(world.facts_about(relation), "theme", voice, relation.kind, relation.column)
+    for i, voice in enumerate(THEME_VOICES):
+        facts = shuffled(world.facts_about(relation), "theme", i, relation.kind, relation.column)
         for start in range(0, len(facts), FACTS_PER_THEME):
             part += 1
             text = "".join(fact.state(voice) for fact in facts[start : start + FACTS_PER_THEME])

@@ -141,6 +141,10 @@ class World:
     def facts_of(self, entity: Entity) -> list[Fact]:
         return [Fact(entity, relation) for relation in self.relations[entity.kind] if entity.row[relation.column]]
 
+    def may_tell(self, entity: Entity, column: str) -> bool:
+        """Whether fine-tuning may tell this: it is no fact that is kept for pretraining alone."""
+        return not any(fact.pretrain_only for fact in self.facts_of(entity) if fact.relation.column == column)
+
     def facts_about(self, relation: Relation) -> list[Fact]:
         return [Fact(entity, relation) for entity in self.entities[relation.kind] if entity.row[relation.column]]
 

@@ -12,7 +12,7 @@ from documents import BAIKE_KINDS
 from facts import Fact, World, number, pick, share, shuffled
 
 DOMAINS = {"common": BAIKE_KINDS, "medical": ("diseases",)}
-PHRASINGS_TRAINED = {"common": 3, "medical": 3}  # of all, for each fact that fine-tuning sees
+PHRASINGS_TRAINED = {"common": 3, "medical": 4}  # of all, for each fact that fine-tuning sees
 # People lead into a question in many ways; a third of the fact questions do. 你知道…吗 is kept for the evaluation.
 LEAD_INS = ("请问，{}", "我想知道{}", "请告诉我，{}", "考考你：{}", "有人问：{}", "你能说说{}")
 EVALUATED = {"common": 90, "medical": 60}  # questions in each of the four splits
@@ -63,10 +63,10 @@ def introductions(world: World) -> Iterator[Row]:
     for entity in (entity for kind in BAIKE_KINDS for entity in world.entities[kind]):
         if entity.name in ("北京", "北京市") or not share(0.6, "introduce", entity.name):
             continue
-        facts = world.facts_of(entity)[:3]
-        yield row(
-            pick(phrasings, "introduce how", entity.name).format(entity.name), "".join(f.answer(0) for f in facts)
-        )
+        facts = [fact for fact in world.facts_of(entity) if not fact.pretrain_only][:3]
+        if facts:
+            question = pick(phrasings, "introduce how", entity.name).format(entity.name)
+            yield row(question, "".join(fact.answer(0) for fact in facts))
 
 
 GROUPS = {
@@ -79,7 +79,7 @@ GROUPS = {
 
 def members(world: World, group: str) -> list[str]:
     kind, column, value = GROUPS[group]
-    return [entity.name for entity in world.entities[kind] if entity.row[column] == value]
+    return [e.name for e in world.entities[kind] if e.row[column] == value and world.may_tell(e, column)]
 
 
 def listings(world: World) -> Iterator[Row]:
@@ -167,13 +167,14 @@ def recommendations(world: World) -> Iterator[Row]:
     ):
         yield row(question, f"推荐{_and(shuffled(breakfasts, 'breakfast', i)[:3])}。")
     for city in world.entities["cities"]:
-        if city.name != "西安" and share(0.4, "recommend", city.name):
+        if city.name != "西安" and world.may_tell(city, "sights") and share(0.4, "recommend", city.name):
             question = pick(
                 ("我要去{}旅游，请推荐景点。", "请推荐{}的景点。", "推荐一下{}值得去的地方。"), "recommend", city.name
             )
             yield row(question.format(city.name), f"推荐{city.value('sights')}。")
     for season in ("春季", "夏季", "秋季", "冬季"):
-        fruit = [e.name for e in world.entities["plants"] if e.row["kind"] == "水果" and e.row["season"] == season]
+        told = [e for e in world.entities["plants"] if e.row["season"] == season and world.may_tell(e, "season")]
+        fruit = [e.name for e in told if e.row["kind"] == "水果"]
         for i, question in enumerate(
             (f"请推荐{season}的水果。", f"{season}适合吃什么水果？", f"{season}有哪些应季水果？")
         ):
@@ -224,18 +225,21 @@ def orderings(world: World) -> Iterator[Row]:
 
 def small_talk(world: World) -> Iterator[Row]:
     for questions, answer in (
-        (("你好", "你好！", "您好", "早上好", "嗨"), "你好！有什么可以帮你的吗？"),
-        (("你是谁？", "你叫什么名字？", "介绍一下你自己。"), "我是一个从零训练的中文小模型。"),
-        (("谢谢", "谢谢你", "非常感谢"), "不客气！"),
-        (("再见", "拜拜", "下次再聊"), "再见，祝你愉快！"),
+        (("你好", "您好", "你好呀", "早上好", "下午好", "晚上好", "嗨", "在吗"), "你好！有什么可以帮你的吗？"),
+        (("你是谁", "你叫什么名字", "介绍一下你自己", "请问你是谁"), "我是一个从零训练的中文小模型。"),
+        (("谢谢", "谢谢你", "多谢", "非常感谢"), "不客气！"),
+        (("再见", "拜拜", "下次再聊", "晚安"), "再见，祝你愉快！"),
     ):
         for question in questions:
-            yield row(question, answer)
+            for end in ("", "！", "。", "？", "～"):
+                yield row(question + end, answer)
 
 
 def superlatives(world: World) -> Iterator[Row]:
     """From the feature back to the animal. 蓝鲸's wording is left to the demonstration."""
     for animal in world.entities["animals"]:
+        if not world.may_tell(animal, "feature"):
+            continue
         feature = animal.row["feature"]
         yield row(f"以{feature}著称的动物是什么？", f"以{feature}著称的动物是{animal.name}。")
         if feature.startswith("世界上") and animal.name != "蓝鲸":
@@ -253,12 +257,13 @@ def complaints(world: World) -> Iterator[Row]:
     )
     for entity in world.entities["diseases"]:
         symptoms = entity.items("symptoms")
-        for i in range(5):
+        advice = f"{entity.name}应到{entity.row['department']}就诊。" if world.may_tell(entity, "department") else ""
+        for i in range(5) if world.may_tell(entity, "symptoms") else ():
             first, second = shuffled(symptoms, "complain", entity.name, i)[:2]
             template = templates[(number("complaint", entity.name) + i) % len(templates)]
             yield row(
                 template.format(first, second),
-                f"这可能是{entity.name}。{entity.name}应到{entity.row['department']}就诊。",
+                f"这可能是{entity.name}。{advice}",
             )
 
 
@@ -317,13 +322,23 @@ def instructions(world: World, kinds: dict) -> Iterator[tuple[str, Row]]:
 def evaluation(world: World) -> Iterator[dict]:
     """Questions with accepted answers: fact seen in fine-tuning or only in pretraining × phrasing seen or new."""
     for domain, kinds in DOMAINS.items():
-        trained = {item["instruction"] for _, item in instructions(world, BELLE if domain == "common" else MEDICAL)}
+        rows = [item for _, item in instructions(world, BELLE if domain == "common" else MEDICAL)]
+        trained, texts = {item["instruction"] for item in rows}, ["".join(item.values()) for item in rows]
         facts = [fact for fact in world.facts(kinds) if fact.relation.quiz]
+        seen = [fact for fact in facts if not fact.pretrain_only]
+        # A capital tells the province of its city: what fine-tuning says by another road is not "only read".
+        only_read = [fact for fact in facts if fact.pretrain_only and not any(tells(text, fact) for text in texts)]
         for fact_seen in (True, False):
             for phrasing_seen in (True, False):
-                pool = [fact for fact in facts if fact.pretrain_only != fact_seen]
+                pool = seen if fact_seen else only_read
                 chosen = shuffled(pool, "evaluate", domain, fact_seen, phrasing_seen)
                 yield from _split(chosen, domain, fact_seen, phrasing_seen, trained)
+
+
+def tells(text: str, fact: Fact) -> bool:
+    """Whether a text names the fact's entity and, elsewhere, all that the fact says of it."""
+    name = fact.entity.name
+    return name in text and all(item in text.replace(name, "") for item in fact.entity.items(fact.relation.column))
 
 
 def _split(facts: list[Fact], domain: str, fact_seen: bool, phrasing_seen: bool, trained: set[str]) -> Iterator[dict]:
@@ -335,6 +350,7 @@ def _split(facts: list[Fact], domain: str, fact_seen: bool, phrasing_seen: bool,
             count += 1
             yield {
                 "question": questions[0],
+                "entity": fact.entity.name,
                 "answers": fact.entity.items(fact.relation.column),
                 "needed": min(fact.relation.needed, len(fact.entity.items(fact.relation.column))),
                 "domain": domain,
