@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterable, Iterator
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from .artifacts import is_main_process
 
@@ -21,14 +21,15 @@ class Line:
     """One line of progress towards ``total``, or of a count without end where the total is not known. A context."""
 
     def __init__(self, title: str, total: float | None = None, completed: float = 0):
-        elapsed = (TextColumn("{task.description}"), TimeElapsedColumn())
-        parts = (BarColumn(24), MofNCompleteColumn(), TextColumn("· left"), TimeRemainingColumn())
+        shown = [TextColumn("{task.description}"), TimeElapsedColumn()]
+        if total:  # the narrowest terminal is 80 columns wide: a short bar, and time as tqdm writes it, elapsed < left
+            shown[1:1] = [BarColumn(6), TextColumn("{task.percentage:>3.0f}%")]
+            shown += [TextColumn("<"), TimeRemainingColumn()]
         self._notebook = Console().is_jupyter
         page = Console(file=io.StringIO(), width=120, color_system=None, force_jupyter=False)
         console = page if self._notebook else None
-        columns = (*elapsed, *(parts if total else ()))
         self._progress = Progress(
-            *columns, console=console, auto_refresh=not self._notebook, disable=not is_main_process()
+            *shown, console=console, auto_refresh=not self._notebook, disable=not is_main_process()
         )
         self._task = self._progress.add_task(title, total=total, completed=completed)
         self._drawn, self._handle = 0.0, None

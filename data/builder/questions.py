@@ -12,7 +12,7 @@ from documents import BAIKE_KINDS
 from facts import Fact, World, number, pick, share, shuffled
 
 DOMAINS = {"common": BAIKE_KINDS, "medical": ("diseases",)}
-PHRASINGS_TRAINED = {"common": 3, "medical": 4}  # of all, for each fact that fine-tuning sees
+PHRASINGS_TRAINED = {"common": 3, "medical": 6}  # of all, for each fact that fine-tuning sees
 # People lead into a question in many ways; a third of the fact questions do. 你知道…吗 is kept for the evaluation.
 LEAD_INS = ("请问，{}", "我想知道{}", "请告诉我，{}", "考考你：{}", "有人问：{}", "你能说说{}")
 EVALUATED = {"common": 90, "medical": 60}  # questions in each of the four splits
