@@ -86,7 +86,7 @@ def as_prompts(tokenizer, questions: Sequence[str], chat: bool) -> list[str]:
 
 
 def answer(
-    model, tokenizer, questions: Sequence[str], *, beams: int = 1, chat: bool = True, batch_size: int = 64,
+    model, tokenizer, questions: Sequence[str], *, beams: int = 1, chat: bool = True, batch_size: int = 128,
     max_new_tokens: int = MAX_NEW_TOKENS,
 ) -> list[str]:  # fmt: skip
     """The model's answers, greedy with one beam. Questions are batched by length, answers come in the asked order."""
