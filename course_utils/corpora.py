@@ -49,10 +49,7 @@ def read_corpus(profile: Profile, name: str, every: int = 1) -> Iterator[str]:
 
     With ``every`` a sample: one document in so many, from all over the corpus.
     """
-    if name == "wiki":
-        files = sorted(profile.require("wiki_cleaning").glob(wiki_cleaning.SHARDS))
-    else:
-        files = sources(profile, name)
+    files = wiki_cleaning.shards(profile.require("wiki_cleaning")) if name == "wiki" else sources(profile, name)
     to_text = baike_text if name == "baike" else lambda row: row.get("text") or ""
     texts = (to_text(row) for path in files for row in read_jsonl(path, every))
     return islice(filter(None, texts), profile.max_documents and profile.max_documents // every)

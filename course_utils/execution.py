@@ -2,6 +2,7 @@
 
 import os
 import time
+from itertools import count
 from pathlib import Path
 
 from .artifacts import shown
@@ -25,10 +26,10 @@ def execute(book: Path, profile: Profile) -> float:
     if not book.is_file():
         raise CourseError(f"{shown(book)} is missing: name a notebook")
     notebook = nbformat.read(book, as_version=4)
-    code = [i for i, cell in enumerate(notebook.cells) if cell.cell_type == "code"]
+    cells = sum(cell.cell_type == "code" for cell in notebook.cells)
     started = time.perf_counter()
-    with Line(f"{book.stem}, cells", len(code)) as line:
-        done = iter(range(1, len(code) + 1))
+    done = count(1)
+    with Line(f"{book.stem}, cells", cells) as line:
         client = NotebookClient(
             notebook,
             timeout=CELL_SECONDS,

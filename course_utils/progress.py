@@ -26,8 +26,9 @@ class Line:
             shown[1:1] = [BarColumn(6), TextColumn("{task.percentage:>3.0f}%")]
             shown += [TextColumn("<"), TimeRemainingColumn()]
         self._notebook = Console().is_jupyter
-        page = Console(file=io.StringIO(), width=120, color_system=None, force_jupyter=False)
-        console = page if self._notebook else None
+        console = None
+        if self._notebook:
+            console = Console(file=io.StringIO(), width=120, color_system=None, force_jupyter=False)
         self._progress = Progress(
             *shown, console=console, auto_refresh=not self._notebook, disable=not is_main_process()
         )

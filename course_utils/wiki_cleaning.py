@@ -28,7 +28,6 @@ from .errors import CourseError
 from .progress import Line
 
 PAGES_PER_SHARD = 10_000
-SHARDS = "wiki-*.jsonl"
 REDIRECT = re.compile(r"\s*#\s*(redirect|重定向|重新導向|重新导向)", re.I)
 DISAMBIGUATION = re.compile(r"\{\{\s*[^{}|]*(disambig|消歧义|消歧義|hndis|geodis)[^{}|]*[|}]", re.I)
 # Sections that hold pointers, not prose.
@@ -408,13 +407,14 @@ def _clean_into(folder: Path, dumps: list[Path], min_chars: int) -> dict:
     shard, kept = None, 0
     with Line("cleaning") as line:
         for dump in dumps:
+            name = artifacts.shown(dump)
             for title, namespace, wikitext, page_id in read_pages(dump):
                 fate = reason_to_drop(title, namespace, wikitext)
                 text = "" if fate else clean_wikitext(wikitext, templates)
                 fate = fate or ("kept" if len(text) >= min_chars else "too short")
                 pages[fate] += 1
                 count = pages.total()
-                line.update(count, f"{artifacts.shown(dump)}: read {count:,} pages, kept {pages['kept']:,}")
+                line.update(count, f"{name}: read {count:,} pages, kept {pages['kept']:,}")
                 characters["wikitext of " + fate] += len(wikitext)
                 if fate != "kept":
                     continue
@@ -435,8 +435,13 @@ def _clean_into(folder: Path, dumps: list[Path], min_chars: int) -> dict:
     return {"pages": pages.total(), "kept": kept, "characters": characters["clean text"], "residue": residue.total()}
 
 
+def shards(folder: Path) -> list[Path]:
+    """The JSONL files of a cleaned dump, in order."""
+    return sorted(folder.glob("wiki-*.jsonl"))
+
+
 def read_articles(folder: Path) -> Iterator[dict]:
     """The articles of a cleaned dump: ``{"id", "title", "text"}``."""
-    for shard in sorted(folder.glob(SHARDS)):
+    for shard in shards(folder):
         with shard.open(encoding="utf-8") as file:
             yield from map(json.loads, file)

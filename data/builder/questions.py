@@ -256,15 +256,14 @@ def complaints(world: World) -> Iterator[Row]:
         "经常{}，有时{}，怎么办？",
     )
     for entity in world.entities["diseases"]:
+        if not world.may_tell(entity, "symptoms"):
+            continue
         symptoms = entity.items("symptoms")
         advice = f"{entity.name}应到{entity.row['department']}就诊。" if world.may_tell(entity, "department") else ""
-        for i in range(5) if world.may_tell(entity, "symptoms") else ():
+        for i in range(5):
             first, second = shuffled(symptoms, "complain", entity.name, i)[:2]
             template = templates[(number("complaint", entity.name) + i) % len(templates)]
-            yield row(
-                template.format(first, second),
-                f"这可能是{entity.name}。{advice}",
-            )
+            yield row(template.format(first, second), f"这可能是{entity.name}。{advice}")
 
 
 def lay_names(world: World) -> Iterator[Row]:
