@@ -67,7 +67,7 @@ def arguments(folder: Path, settings, *, total_steps: int, evaluations: int = 8,
         eval_steps=max(1, total_steps // evaluations),
         logging_steps=max(1, total_steps // 60),
         save_strategy="no" if save_minutes is None else "steps",
-        save_steps=10**9,  # the clock decides, see Progress
+        save_steps=10**9,  # the clock decides, see progress()
         save_total_limit=2,
         report_to="none",
         disable_tqdm=True,
@@ -112,7 +112,7 @@ def optimizer(model, settings):
 def together():
     """Wait for the other processes of this training, if `torchrun` or `accelerate launch` started any.
 
-    -> accelerate's ``PartialState``: ``main_process_first()`` is a context, ``num_processes`` their number.
+    -> accelerate's ``PartialState``, whose ``main_process_first()`` is a context.
     """
     from accelerate import PartialState
 
@@ -172,18 +172,16 @@ def progress(title: str, total_steps: int, tokens_per_step: float, save_minutes:
 
 
 def run(trainer, folder: Path) -> list[dict]:
-    """Train to the end, from the newest checkpoint in ``folder`` if a killed run left one. -> the log's entries.
+    """Train to the end, from the newest whole checkpoint in ``folder`` if a killed run left one. -> the log's entries.
 
     Each entry has ``step``, ``epoch`` and ``loss`` or ``eval_loss`` (nats per token). The main process writes the log
     to ``log.json`` and removes the checkpoints: the finished model takes their place.
     """
     from transformers import PrinterCallback
-    from transformers.trainer_utils import get_last_checkpoint
 
     trainer.remove_callback(PrinterCallback)  # the progress line shows the loss
     checkpoints = folder / "checkpoints"
-    newest = get_last_checkpoint(str(checkpoints)) if checkpoints.is_dir() else None
-    trainer.train(resume_from_checkpoint=newest)
+    trainer.train(resume_from_checkpoint=newest_checkpoint(checkpoints))
     entries = [
         {key: entry[key] for key in ("step", "epoch", "loss", "eval_loss", "learning_rate") if key in entry}
         for entry in trainer.state.log_history
@@ -193,6 +191,17 @@ def run(trainer, folder: Path) -> list[dict]:
         (folder / LOG).write_text(json.dumps(entries, indent=1) + "\n", encoding="utf-8")
         shutil.rmtree(checkpoints, ignore_errors=True)
     return entries
+
+
+def newest_checkpoint(folder: Path) -> str | None:
+    """The newest whole checkpoint: a run may be killed while it writes one, and the Trainer writes its state last."""
+    for path in sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]), reverse=True):
+        try:
+            json.loads((path / "trainer_state.json").read_text(encoding="utf-8"))
+            return str(path)
+        except (FileNotFoundError, json.JSONDecodeError):
+            continue
+    return None
 
 
 def save(model, tokenizer, folder: Path) -> None:

@@ -118,7 +118,7 @@ sys.path.insert(0, sys.argv[2])
 from course_utils import pretraining
 from tests.conftest import tiny_profile
 profile = tiny_profile(Path(sys.argv[1]))
-profile = replace(profile, pretraining=replace(profile.pretraining, epochs=12, save_minutes=0))
+profile = replace(profile, pretraining=replace(profile.pretraining, epochs=4, save_minutes=0))
 print(pretraining.pretrain(profile, "common").outputs["model.safetensors"])
 """
 
@@ -140,6 +140,9 @@ def test_a_killed_pretraining_ends_with_the_same_weights(walked, tmp_path):
     os.kill(killed.pid, signal.SIGKILL)
     killed.wait()
     assert not (parent / "common").exists(), "a killed run leaves nothing that looks finished"
+    (checkpoints,) = parent.glob(".common.unfinished-*/checkpoints")
+    (checkpoints / "checkpoint-999").mkdir()  # as if it had been killed while it wrote a later one
+    (checkpoints / "checkpoint-999" / "model.safetensors").write_bytes(b"half of the weights")
 
     resumed, whole = (start(tmp_path / name).communicate()[0].splitlines()[-1] for name in ("a", "b"))
     assert resumed == whole
