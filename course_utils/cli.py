@@ -60,6 +60,16 @@ def wiki_clean(
         list[Path] | None, typer.Option("-i", "--input", help="MediaWiki XML dump(s), .xml .bz2 .gz")
     ] = None,
     out: Annotated[Path | None, typer.Option("-o", "--output", help="folder for the JSONL shards")] = None,
+    min_chars: Annotated[int, typer.Option(min=1, help="shorter articles are dropped")] = 20,
+    tables: Annotated[str, typer.Option(help="drop tables, or keep their rows as text")] = "drop",
+    headings: Annotated[bool, typer.Option(help="keep headings that have prose below them")] = True,
+    workers: Annotated[
+        int | None, typer.Option("-w", "--workers", min=1, help="processes; default: one a core")
+    ] = None,
+    backend: Annotated[str, typer.Option(help="processes, dask or ray")] = "processes",
+    scheduler: Annotated[
+        str | None, typer.Option(help="address of the cluster's scheduler; default: a local one")
+    ] = None,
     profile: ProfileName = None,
     force: Force = False,
 ) -> None:
@@ -68,7 +78,21 @@ def wiki_clean(
 
     chosen = profiles.load(profile)
     folder = out or chosen.dir("wiki_cleaning")
-    _told(artifacts.shown(folder), clean_dumps(dumps or chosen.wiki_dumps, folder, force=force))
+    manifest = clean_dumps(
+        dumps or chosen.wiki_dumps,
+        folder,
+        min_chars=min_chars,
+        tables=tables,
+        headings=headings,
+        workers=workers,
+        backend=backend,
+        scheduler=scheduler,
+        force=force,
+    )
+    damaged = manifest.summary.pop("damaged", [])
+    _told(artifacts.shown(folder), manifest)
+    if damaged:
+        raise CourseError("; ".join(damaged))
 
 
 @app.command()

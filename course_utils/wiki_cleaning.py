@@ -1,438 +1,295 @@
 """Turn MediaWiki dumps into clean paragraphs: what a reader of the rendered page sees, and nothing else.
 
-In come ``pages-articles`` XML dumps (plain, .bz2 or .gz), out go JSONL shards ``{"id", "title", "text"}`` and a report.
-Pages are streamed with gensim's ``extract_pages``; the text cleaner is ours, because gensim's ``filter_wiki`` drops
-every template and with it the dates of ``{{bd|…}}``, the names of ``{{lang-en|…}}`` and the words of ``-{zh-hans:…}-``.
+In come ``pages-articles`` XML dumps (plain, .bz2, .gz), out go JSONL shards ``{"id", "title", "text"}`` and a report.
+``wikitext`` cleans a page, ``wiki_dumps`` reads the dump; here pages are chosen, spread over workers and written.
 
-The one idea: markup nests, regular expressions do not. One scan finds the matching end of every ``{{``, ``[[``, ``-{``
-and ``{|``; each construct is then rendered from the inside out. An opener that is never closed counts as plain text,
-so broken markup costs its own brackets and not the rest of the page. Time is linear in the length of the page.
+The one idea: the unit of work is a batch of whole pages, about a megabyte. Batches are cleaned anywhere, by this
+process, by others, or on a Dask or Ray cluster, and written in the dump's order, so that the output is the same bytes
+whoever made it. Each finished shard is noted; a killed run goes on after the last one.
+
+Cost: memory for one shard and its batches, however long the dump.
 """
 
-import bz2
-import gzip
-import html
 import json
+import os
 import re
-import zlib
-from collections import Counter, deque
+import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cache
+from functools import partial
+from itertools import islice
 from pathlib import Path
-from typing import BinaryIO
-from xml.etree import ElementTree
+from typing import Literal
 
-from . import artifacts
+from . import artifacts, wiki_dumps
 from .errors import CourseError
 from .progress import Line
+from .wiki_templates import FAMILIES, Family
+from .wikitext import RESIDUE, clean_page
 
-PAGES_PER_SHARD = 10_000
-REDIRECT = re.compile(r"\s*#\s*(redirect|重定向|重新導向|重新导向)", re.I)
-DISAMBIGUATION = re.compile(r"\{\{\s*[^{}|]*(disambig|消歧义|消歧義|hndis|geodis)[^{}|]*[|}]", re.I)
-# Sections that hold pointers, not prose.
-DROPPED_SECTIONS = {
-    "参考文献", "参考资料", "参考来源", "外部链接", "外部连接", "外部连结", "参见", "参看", "相关条目",
-    "注释", "注解", "脚注", "延伸阅读", "扩展阅读", "来源", "资料来源", "关联项目",
-}  # fmt: skip
-NOT_LINKS = ("file", "image", "category", "文件", "档案", "檔案", "图像", "圖像", "分类", "分類", "图片")
-# Order in which a mainland reader's variant is looked for (MediaWiki's fallback chain of zh-cn).
-VARIANTS = ("zh-cn", "zh-hans", "zh-sg", "zh-my", "zh")
-ALL_VARIANTS = re.compile(r"zh(?:-(?:hans|hant|cn|tw|hk|mo|sg|my))?\s*:")
+SHARD_BATCHES = 64  # a shard holds the articles of 64 MiB of dump
+PROGRESS = "progress.json"
+BACKENDS = ("processes", "dask", "ray")
 
-# ------------------------------------------------------------------ templates
-# A renderer gets the template's name, its positional arguments and its named ones, all rendered already.
-
-Renderer = Callable[[str, list[str], dict[str, str]], str]
-
-
-def birth_death(name: str, args: list[str], named: dict[str, str]) -> str:
-    """{{bd|1881年|9月25日|1936年|10月19日|catIdx=L}} -> 1881年9月25日－1936年10月19日; unknown parts stay away."""
-    year, day, end_year, end_day = (args + [""] * 4)[:4]
-    born, died = year + day, end_year + end_day
-    return f"{born}－{died}" if born and died else f"{born}出生" if born else f"{died}逝世" if died else ""
-
-
-def first(name: str, args: list[str], named: dict[str, str]) -> str:
-    return args[0] if args else named.get("1", "")
-
-
-def second(name: str, args: list[str], named: dict[str, str]) -> str:
-    return args[1] if len(args) > 1 else named.get("2", "")
-
-
-def last(name: str, args: list[str], named: dict[str, str]) -> str:
-    return args[-1] if args else ""
-
-
-LANGUAGE_NAMES = {
-    "en": "英语", "la": "拉丁语", "fr": "法语", "de": "德语", "ja": "日语", "ko": "韩语", "ru": "俄语",
-    "es": "西班牙语", "it": "意大利语", "pt": "葡萄牙语", "el": "希腊语", "ar": "阿拉伯语", "nl": "荷兰语",
-    "pl": "波兰语", "vi": "越南语", "th": "泰语", "he": "希伯来语", "sv": "瑞典语", "mn": "蒙古语",
-    "bo": "藏语", "ug": "维吾尔语",
-}  # fmt: skip
-
-
-def foreign_name(name: str, args: list[str], named: dict[str, str]) -> str:
-    """{{lang-en|Beijing}} -> 英语：Beijing, as the template shows it."""
-    code = name.split("-", 1)[1] if "-" in name else (args.pop(0) if len(args) > 1 else "")
-    language = LANGUAGE_NAMES.get(code.split("-")[0], "")
-    return f"{language}：{first(name, args, named)}" if language else first(name, args, named)
-
-
-def interlanguage_link(name: str, args: list[str], named: dict[str, str]) -> str:
-    """{{link-en|本地名|Foreign}} shows the local name."""
-    return named.get("d") or first(name, args, named)
-
-
-def translated_link(name: str, args: list[str], named: dict[str, str]) -> str:
-    """{{tsl|en|Foreign|本地名}}: the language and the foreign title come first."""
-    return args[2] if len(args) > 2 else last(name, args, named)
-
-
-UNITS = {"km": "公里", "m": "米", "cm": "厘米", "mm": "毫米", "kg": "公斤", "g": "克", "km2": "平方公里",
-         "sqkm": "平方公里", "ha": "公顷", "C": "℃", "m2": "平方米", "mi": "英里", "ft": "英尺", "t": "吨",
-         "km/h": "公里/小时"}  # fmt: skip
-
-
-def convert(name: str, args: list[str], named: dict[str, str]) -> str:
-    """{{convert|30|m|ft}} -> 30米."""
-    return f"{args[0]}{UNITS.get(args[1], args[1])}" if len(args) > 1 else first(name, args, named)
-
-
-FAMILIES: tuple[tuple[str, tuple[str, ...], Renderer], ...] = (
-    ("dates", ("bd", "生卒年", "birth-death"), birth_death),
-    ("foreign names", ("lang-*", "langx"), foreign_name),
-    ("language", ("lang", "zh", "transl", "ruby-zh"), second),
-    ("interlanguage links", ("le", "link-*", "ill", "internal link helper"), interlanguage_link),
-    ("interlanguage links", ("tsl", "translink"), translated_link),
-    ("formatting", ("nowrap", "small", "big", "nobr", "j", "em", "strong", "underline", "smaller", "nobold"), first),
-    ("formatting", ("color", "font color", "fontcolor"), last),
-    ("numbers", ("formatnum", "val", "num", "numero"), first),
-    ("numbers", ("convert", "cvt"), convert),
-    ("quotations", ("quote", "cquote", "bquote"), first),
+REDIRECT = re.compile(r"\s*#\s*(?:redirect|重定向|重新導向|重新导向)\b", re.I)
+DISAMBIGUATION = re.compile(
+    r"\{\{\s*(?:template:|模板:)?(?:(?!主[条條]目|非|非關|not |no )[^{}|\n:]{0,24}?(?:消歧[义義异異][页頁]?|多[义義][词詞]?)"
+    r"|(?:(?!no |not )[\w -]{0,30}[ -])?disambig(?:uation)?(?: ?page|[- ]cleanup)?|disamb|dab|hndis|hndisambig|geodis|mathdab"
+    r"|numberdis|schooldis|roaddis|letterdis|sia|set index)\s*[|}]|__DISAMBIG__",
+    re.I,
 )
-
-
-@cache
-def family_of(name: str) -> tuple[str, Renderer] | None:
-    """-> (family, renderer) of a template that shows text in a sentence, or None: it is dropped."""
-    key = name.strip().lower().replace("_", " ")
-    for family, patterns, render in FAMILIES:
-        for pattern in patterns:
-            if key == pattern or (pattern.endswith("*") and key.startswith(pattern[:-1])):
-                return family, render
-    return None
-
-
-# ------------------------------------------------------------------ the scanner
-
-OPENERS = {"{{": "}}", "[[": "]]", "-{": "}-", "{|": "|}"}
-MARK = re.compile(r"\{\{|\}\}|\[\[|\]\]|-\{(?!\{)|\}-|^\s*:*\{\||^\s*\|\}(?!\})", re.M)
-
-
-@dataclass
-class Node:
-    """A construct of the markup and what it holds, in order: strings and nodes."""
-
-    opener: str
-    children: deque = field(default_factory=deque)
-
-
-def parse(text: str) -> Node:
-    """Wikitext -> a tree of constructs. What is never closed, or closed without being open, is plain text."""
-    root = Node("")
-    stack = [root]
-    opened = Counter()  # openers on the stack, so that a stray closer costs no search
-    position = 0
-    for match in MARK.finditer(text):
-        mark = match.group().strip().lstrip(":") or match.group()
-        if match.start() > position:
-            stack[-1].children.append(text[position : match.start()])
-        position = match.end()
-        if mark in OPENERS:
-            stack.append(Node(mark))
-            opened[OPENERS[mark]] += 1
-        elif opened[mark]:
-            while OPENERS[stack[-1].opener] != mark:  # unclosed inside: give its content back to its parent
-                _unfold(stack, opened)
-            node = stack.pop()
-            opened[mark] -= 1
-            stack[-1].children.append(node)
-        else:
-            stack[-1].children.append(mark)
-    stack[-1].children.append(text[position:])
-    while len(stack) > 1:
-        _unfold(stack, opened)
-    return root
-
-
-def _unfold(stack: list[Node], opened: Counter) -> None:
-    """An opener that is never closed: forget it, keep what came after it."""
-    broken = stack.pop()
-    opened[OPENERS[broken.opener]] -= 1
-    parent = stack[-1]
-    if len(parent.children) < len(broken.children):  # the shorter moves, so deep nests do not go quadratic
-        broken.children.extendleft(reversed(parent.children))
-        parent.children = broken.children
-    else:
-        parent.children.extend(broken.children)
-
-
-def _render(root: Node, templates: Counter) -> str:
-    """The tree as text, innermost constructs first. An explicit stack: pages nest deeper than Python recurses."""
-    todo = [(root, iter(root.children), [])]
-    while True:
-        node, children, parts = todo[-1]
-        child = next(children, None)
-        if child is None:
-            todo.pop()
-            text = _show(node.opener, "".join(parts), templates)
-            if not todo:
-                return text
-            todo[-1][2].append(text)
-        elif isinstance(child, str):
-            parts.append(child)
-        else:
-            todo.append((child, iter(child.children), []))
-
-
-def _show(opener: str, inner: str, templates: Counter) -> str:
-    if opener == "{{":
-        return _show_template(inner, templates)
-    if opener == "[[":
-        return _show_link(inner)
-    if opener == "-{":
-        return _show_variant(inner)
-    return "" if opener == "{|" else inner
-
-
-def _show_template(inner: str, templates: Counter) -> str:
-    name, *rest = inner.split("|")
-    name = name.strip()
-    if ":" in name and name.split(":")[0].lower() == "formatnum":
-        name, rest = "formatnum", [name.split(":", 1)[1], *rest]
-    args, named = [], {}
-    for argument in rest:
-        key, equals, value = argument.partition("=")
-        if equals and re.fullmatch(r"[\w \-]{1,30}", key.strip()) and not key.strip().startswith("http"):
-            named[key.strip()] = value.strip()
-        else:
-            args.append(argument.strip())
-    found = family_of(name)
-    templates[(name, found[0] if found else "dropped")] += 1
-    return found[1](name.lower(), args, named) if found else ""
-
-
-def _show_link(inner: str) -> str:
-    target, _, label = inner.partition("|")
-    prefix, colon, rest = target.strip().partition(":")
-    if colon and prefix:
-        lowered = prefix.strip().lower()
-        if lowered in NOT_LINKS or (re.fullmatch(r"[a-z]{2,3}(-[a-z]+)*", lowered) and not label):
-            return ""
-    if label:
-        return label.rpartition("|")[2]
-    return target.strip().lstrip(":")
-
-
-def _show_variant(inner: str) -> str:
-    """-{zh-hans:甲;zh-hant:乙}- -> 甲; -{甲}- -> 甲; -{H|…}-, -{T|…}- set rules for the page and show nothing."""
-    flag, bar, rest = inner.partition("|")
-    if bar and re.fullmatch(r"[A-Z;\s+\-]*", flag):
-        if "H" in flag or "T" in flag or "-" in flag:
-            return ""
-        inner = rest
-    if not ALL_VARIANTS.search(inner):
-        return inner
-    choices = {}
-    for choice in re.split(r";(?=\s*(?:zh|$))", inner):
-        variant, colon, value = choice.partition(":")
-        if colon:
-            choices[variant.strip().lower()] = value.strip().rstrip(";")
-    return next((choices[v] for v in VARIANTS if v in choices), next(iter(choices.values()), ""))
-
-
-# ------------------------------------------------------------------ the cleaner
-
-COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.S)
-SELF_CLOSED = re.compile(r"<ref\b[^<>]*/>", re.I)
-DROPPED_TAGS = re.compile(
-    r"<(ref|gallery|math|chem|syntaxhighlight|source|timeline|score|imagemap|graph|mapframe|templatedata)\b[^<>]*>"
-    r"(?:(?!<\1\b).)*?</\1\s*>", re.I | re.S)  # fmt: skip
-BREAK = re.compile(r"<(?:br|/p|/div|/li|p)\b[^<>]*>", re.I)
-TAG = re.compile(r"</?[a-zA-Z][^<>]*>")
-EXTERNAL = re.compile(r"\[(?:https?:|ftp:)?//[^\s\[\]]+\s*([^\[\]\n]*)\]")
-MAGIC = re.compile(r"__[A-Z]+__")
-HEADING = re.compile(r"^(={2,6})\s*(.*?)\s*\1\s*$")
-RULE = re.compile(r"^-{4,}")
-QUOTES = re.compile(r"'{2,5}")
-LIST_MARK = re.compile(r"^[*#:;]+\s*")
-# What templates leave behind when they vanish: empty brackets, doubled or stranded punctuation.
-EMPTY_BRACKETS = re.compile(r"（[\s，、；：,;:]*）|\([\s，、；：,;:]*\)|《\s*》|“\s*”|「\s*」")
-AFTER_OPENING = re.compile(r"([（(])[\s，、；,;]+")
-BEFORE_CLOSING = re.compile(r"[\s，、；：,;]+([）)])")
-DOUBLED = re.compile(r"([，、；。])[，、；]+|([，、；])(?=。)")
-SPACES = re.compile(r"[ \t\u00a0\u3000]+")
-RESIDUE = re.compile(r"\{\{|\}\}|\[\[|\]\]|-\{|\}-|\{\||\|\}|'''|</?ref|<gallery|（\s*）|，，")
-
-
-def clean_wikitext(text: str, templates: Counter | None = None) -> str:
-    """Wikitext -> the text a zh-cn reader sees, one paragraph a line.
-
-    ``templates`` counts every (template, how it was rendered). Never raises; unknown templates are dropped.
-    """
-    text = COMMENT.sub("", text)
-    text = DROPPED_TAGS.sub("", SELF_CLOSED.sub("", text))
-    text = _render(parse(text), Counter() if templates is None else templates)
-    text = EXTERNAL.sub(r"\1", MAGIC.sub("", text))
-    text = html.unescape(TAG.sub("", BREAK.sub("\n", text)))
-    text = QUOTES.sub("", text)
-    text = AFTER_OPENING.sub(r"\1", BEFORE_CLOSING.sub(r"\1", EMPTY_BRACKETS.sub("", text)))
-    text = DOUBLED.sub(lambda m: m.group(1) or "", text)
-    return to_simplified()("\n".join(_lines(EMPTY_BRACKETS.sub("", text))))
-
-
-def _lines(text: str) -> Iterator[str]:
-    """Prose lines; sections of pointers are left out, and so are headings with nothing below them."""
-    dropping_level = 0  # level of the heading whose section is being dropped
-    pending: list[tuple[int, str]] = []  # headings not yet followed by prose
-    for line in text.splitlines():
-        line = SPACES.sub(" ", line).strip()
-        heading = HEADING.match(line)
-        if heading:
-            level, title = len(heading.group(1)), heading.group(2)
-            if not dropping_level or level <= dropping_level:
-                dropping_level = level if to_simplified()(title) in DROPPED_SECTIONS else 0
-            pending = [(old, text) for old, text in pending if old < level]
-            if not dropping_level:
-                pending.append((level, title))
-            continue
-        line = LIST_MARK.sub("", line)
-        if dropping_level or not line or RULE.match(line) or not re.search(r"\w", line):
-            continue
-        yield from (title for _, title in pending)
-        pending = []
-        yield line
-
-
-@cache
-def to_simplified() -> Callable[[str], str]:
-    """OpenCC's converter from traditional to simplified characters (https://github.com/BYVoid/OpenCC)."""
-    import opencc
-
-    return opencc.OpenCC("t2s").convert
-
-
-# ------------------------------------------------------------------ pages and dumps
+DISAMBIGUATION_TITLE = re.compile(r"[(（]\s*(?:消歧[义義]|disambiguation)\s*[)）]$", re.I)
 
 
 def reason_to_drop(title: str, namespace: str, wikitext: str) -> str | None:
-    """Why a page is no article, or None."""
-    if namespace:
+    """Why a page is no article, or None. ``namespace`` is its number as text; "0" are articles."""
+    if namespace not in ("0", ""):
         return "other namespace"
     if REDIRECT.match(wikitext):
         return "redirect"
-    if DISAMBIGUATION.search(wikitext) or re.search(r"[(（]消歧[义義][)）]$", title):
+    if DISAMBIGUATION_TITLE.search(title) or DISAMBIGUATION.search(wikitext):
         return "disambiguation"
     return None
 
 
-def read_pages(dump: Path) -> Iterator[tuple[str, str, str, str]]:
-    """-> (title, namespace, wikitext, page id) of every page of a dump, streamed by gensim's ``extract_pages``.
+@dataclass
+class Cleaned:
+    """What came of some pages."""
 
-    The namespace is its name ('' for articles). Raises CourseError when the file is missing, is not a MediaWiki dump,
-    or is damaged: then the message names the last good page.
-    """
-    from gensim.corpora.wikicorpus import extract_pages
+    rows: bytes = b""  # JSON lines of the articles kept
+    pages: Counter = field(default_factory=Counter)  # by fate
+    characters: Counter = field(default_factory=Counter)
+    templates: Counter = field(default_factory=Counter)  # (name, family it was rendered by)
+    residue: Counter = field(default_factory=Counter)
+    damaged: list[str] = field(default_factory=list)  # where pages or dumps are broken
 
-    namespaces = _namespaces(dump)
-    count, title = 0, ""
-    with _open(dump) as file:
-        try:
-            for title, text, page_id in extract_pages(file):
-                prefix, colon, _ = title.partition(":")
-                yield title, prefix if colon and prefix in namespaces else "", text or "", page_id
-                count += 1
-        except (EOFError, OSError, zlib.error, ElementTree.ParseError) as error:
-            where = f"after page {count} ({title})" if count else "before its first page"
-            raise CourseError(
-                f"{artifacts.shown(dump)} is damaged or cut off {where}: download it again ({error})"
-            ) from None
-    if not count:
-        raise CourseError(f"{artifacts.shown(dump)} holds no page: name a pages-articles dump")
+    def add(self, other: "Cleaned") -> None:
+        """Count the other's pages in; its rows are written elsewhere."""
+        for name in ("pages", "characters", "templates", "residue"):
+            getattr(self, name).update(getattr(other, name))
+        self.damaged += other.damaged
 
 
-def _namespaces(dump: Path) -> set[str]:
-    """Names of the namespaces that the dump's head declares."""
-    try:
-        with _open(dump) as file:
-            head = file.read(20_000).decode("utf-8", errors="ignore")
-    except (EOFError, OSError, zlib.error) as error:
-        raise CourseError(f"{artifacts.shown(dump)} cannot be decompressed: download it again ({error})") from None
-    if not re.match(r"(\ufeff)?\s*(<\?xml[^>]*>\s*)?<mediawiki", head):
-        raise CourseError(
-            f"{artifacts.shown(dump)}: byte 0: not a MediaWiki XML dump: it should start with <mediawiki …>"
-        )
-    return set(re.findall(r"<namespace key=\"-?\d+\"[^>]*>([^<]+)<", head))
+@dataclass(frozen=True)
+class Options:
+    """What may be chosen, and changes the output."""
+
+    min_chars: int = 20
+    headings: bool = True
+    tables: Literal["drop", "text"] = "drop"
+    own_templates: tuple[Family, ...] = ()
 
 
-def _open(dump: Path) -> BinaryIO:
-    if not dump.is_file():
-        raise CourseError(f"{artifacts.shown(dump)} is missing: name a MediaWiki pages-articles dump")
-    return {".bz2": bz2.open, ".gz": gzip.open}.get(dump.suffix, open)(dump, "rb")
+def clean_batch(xml: bytes, start: int = 0, options: Options = Options()) -> Cleaned:  # noqa: B008
+    """Clean the pages of a batch. ``start`` is its place in the dump, in bytes, to say where a broken page is."""
+    done, rows = Cleaned(), []
+    families = options.own_templates + FAMILIES if options.own_templates else FAMILIES
+    for page in wiki_dumps.parse_pages(xml):
+        if isinstance(page, tuple):
+            byte, error = page
+            done.pages["damaged"] += 1
+            done.damaged.append(f"byte {start + byte:,}: {error}")
+            continue
+        fate = "redirect" if page.redirect else reason_to_drop(page.title, page.namespace, page.wikitext)
+        if not fate:
+            title, text = clean_page(
+                page.title,
+                page.wikitext,
+                headings=options.headings,
+                tables=options.tables,
+                families=families,
+                templates=done.templates,
+            )
+            fate = "kept" if len(text) >= options.min_chars else "too short"
+        done.pages[fate] += 1
+        done.characters["wikitext of " + fate] += len(page.wikitext)
+        if fate == "kept":
+            done.characters["clean text"] += len(text)
+            done.residue.update(RESIDUE.findall(text))
+            rows.append(json.dumps({"id": page.id, "title": title, "text": text}, ensure_ascii=False) + "\n")
+    done.rows = "".join(rows).encode("utf-8", errors="replace")
+    return done
 
 
-def clean_dumps(dumps: Sequence[Path], out: Path, *, min_chars: int = 20, force: bool = False) -> artifacts.Manifest:
-    """Clean dumps into ``out``: ``wiki-00000.jsonl`` …, and ``report.json``.
+# ------------------------------------------------------------------ the stage
+
+
+def clean_dumps(
+    dumps: Sequence[Path],
+    out: Path,
+    *,
+    min_chars: int = 20,
+    headings: bool = True,
+    tables: Literal["drop", "text"] = "drop",
+    own_templates: tuple[Family, ...] = (),
+    workers: int | None = None,
+    backend: str = "processes",
+    scheduler: str | None = None,
+    force: bool = False,
+) -> artifacts.Manifest:
+    """Clean dumps into ``out``: ``wiki-00000.jsonl`` …, and ``report.json``. A killed run goes on at its next shard.
 
     A page is kept when it is an article of at least ``min_chars`` characters; every other fate is counted.
-    Raises CourseError for missing, foreign or damaged dumps and for an output folder that holds something else.
+    ``headings`` and ``tables`` as in ``wikitext.clean_wikitext``; ``own_templates`` are families of templates tried
+    before those of the course. ``workers``: processes, by default one a core; with ``backend`` "dask" or "ray" the
+    workers of the cluster at ``scheduler`` (or a local one) do the cleaning. None of the three changes the output.
+
+    A dump that is damaged or cut off gives what stands before the damage, and the manifest's summary says where it is.
+    Raises CourseError for missing or foreign dumps, unknown backends, and an output folder that holds something else.
     """
     dumps = list(dumps)
+    if backend not in BACKENDS:
+        raise CourseError(f"no backend {backend!r}: choose one of {', '.join(BACKENDS)}")
+    if tables not in ("drop", "text"):
+        raise CourseError(f"tables can be 'drop' or 'text', not {tables!r}")
     for dump in dumps:
-        _namespaces(dump)  # say what is wrong with an input before anything is made
+        wiki_dumps.check(dump)  # say what is wrong with an input before anything is made
+    options = Options(min_chars, headings, tables, own_templates)
+    named = [[family, list(names), render and render.__name__] for family, names, render in own_templates]
     return artifacts.build(
         out,
-        lambda folder: _clean_into(folder, dumps, min_chars),
+        lambda folder: _clean_into(folder, dumps, options, workers or os.cpu_count() or 1, backend, scheduler),
         stage="wiki_cleaning",
-        settings={"min_chars": min_chars},
+        settings={"min_chars": min_chars, "headings": headings, "tables": tables, "own_templates": named},
         inputs=dumps,
+        resumable=True,
         force=force,
     )
 
 
-def _clean_into(folder: Path, dumps: list[Path], min_chars: int) -> dict:
-    pages, characters, templates, residue = Counter(), Counter(), Counter(), Counter()
-    shard, kept = None, 0
-    with Line("cleaning") as line:
-        for dump in dumps:
-            name = artifacts.shown(dump)
-            for title, namespace, wikitext, page_id in read_pages(dump):
-                fate = reason_to_drop(title, namespace, wikitext)
-                text = "" if fate else clean_wikitext(wikitext, templates)
-                fate = fate or ("kept" if len(text) >= min_chars else "too short")
-                pages[fate] += 1
-                count = pages.total()
-                line.update(count, f"{name}: read {count:,} pages, kept {pages['kept']:,}")
-                characters["wikitext of " + fate] += len(wikitext)
-                if fate != "kept":
-                    continue
-                characters["clean text"] += len(text)
-                residue.update(RESIDUE.findall(text))
-                if kept % PAGES_PER_SHARD == 0:
-                    if shard:
-                        shard.close()
-                    shard = (folder / f"wiki-{kept // PAGES_PER_SHARD:05}.jsonl").open("w", encoding="utf-8")
-                row = {"id": page_id, "title": to_simplified()(title), "text": text}
-                shard.write(json.dumps(row, ensure_ascii=False) + "\n")
-                kept += 1
-    if shard:
-        shard.close()
-    rendered = [{"template": name, "rendered": how, "times": n} for (name, how), n in templates.most_common()]
-    report = {"pages": pages, "characters": characters, "templates": rendered, "residue": residue}
-    artifacts.write_json(folder / "report.json", report)
-    return {"pages": pages.total(), "kept": kept, "characters": characters["clean text"], "residue": residue.total()}
+def _clean_into(
+    folder: Path, dumps: list[Path], options: Options, workers: int, backend: str, scheduler: str | None
+) -> dict:
+    done, shard, dump, byte = _resume(folder)
+    began, first_pages, text_bytes = time.perf_counter(), done.pages.total(), 0
+    sizes = [path.stat().st_size for path in dumps]
+    batches = wiki_dumps.read_batches(dumps, dump, byte, workers=workers)
+    with _runner(workers, backend, scheduler) as run, Line("cleaning", sum(sizes)) as line:
+        while some := list(islice(batches, SHARD_BATCHES)):
+            rows = []
+            results = run([partial(clean_batch, batch.xml, batch.start, options) for batch in some])
+            for batch, result in zip(some, results, strict=True):
+                done.add(result)
+                rows.append(result.rows)
+                text_bytes += len(batch.xml)
+                if batch.damage:
+                    done.damaged.append(batch.damage)
+                speed = text_bytes / 1e6 / (time.perf_counter() - began)
+                read = sum(sizes[: batch.dump]) + batch.read
+                line.update(read, f"cleaning: {done.pages.total():,} pages, {speed:.1f} MB/s")
+            content = b"".join(rows)
+            if content:
+                _write_bytes(folder / f"wiki-{shard:05}.jsonl", content)
+                shard += 1
+            _note(folder, done, shard, some[-1].dump, some[-1].end)
+    if not done.pages:
+        raise CourseError(f"{', '.join(map(artifacts.shown, dumps))}: no page in it: name a pages-articles dump")
+    _write_report(folder, done)
+    (folder / PROGRESS).unlink()
+    seconds = time.perf_counter() - began
+    summary = {
+        "pages": done.pages.total(),
+        "kept": done.pages["kept"],
+        "characters": done.characters["clean text"],
+        "residue": done.residue.total(),
+        "MB_per_second": round(text_bytes / 1e6 / seconds, 1),
+        "pages_per_second": round((done.pages.total() - first_pages) / seconds),
+    }
+    return summary | ({"damaged": done.damaged[:5]} if done.damaged else {})
+
+
+def _note(folder: Path, done: Cleaned, shard: int, dump: int, byte: int) -> None:
+    """Write down how far the work is, after a shard."""
+    templates = [[*key, count] for key, count in done.templates.items()]
+    counts = {"pages": done.pages, "characters": done.characters, "residue": done.residue, "templates": templates}
+    artifacts.write_json(
+        folder / PROGRESS, {"shard": shard, "dump": dump, "byte": byte, "damaged": done.damaged, **counts}
+    )
+
+
+def _resume(folder: Path) -> tuple[Cleaned, int, int, int]:
+    """-> (counts so far, number of the next shard, index of the dump, byte in its text)."""
+    path = folder / PROGRESS
+    if not path.exists():
+        return Cleaned(), 0, 0, 0
+    noted = json.loads(path.read_text(encoding="utf-8"))
+    done = Cleaned(
+        pages=Counter(noted["pages"]),
+        characters=Counter(noted["characters"]),
+        residue=Counter(noted["residue"]),
+        templates=Counter({(name, family): count for name, family, count in noted["templates"]}),
+        damaged=noted["damaged"],
+    )
+    return done, noted["shard"], noted["dump"], noted["byte"]
+
+
+def _write_bytes(path: Path, content: bytes) -> None:
+    partial_path = path.with_name(f".{path.name}.partial")
+    partial_path.write_bytes(content)
+    partial_path.replace(path)
+
+
+def _write_report(folder: Path, done: Cleaned) -> None:
+    templates = sorted(done.templates.items(), key=lambda item: (-item[1], item[0]))
+    artifacts.write_json(
+        folder / "report.json",
+        {
+            "pages": done.pages,
+            "characters": done.characters,
+            "templates": [{"template": name, "family": family, "times": n} for (name, family), n in templates],
+            "residue": done.residue,
+            "damaged": done.damaged,
+        },
+    )
+
+
+# ------------------------------------------------------------------ workers
+
+Runner = Callable[[list[Callable[[], Cleaned]]], Iterator[Cleaned] | list[Cleaned]]
+
+
+@contextmanager
+def _runner(workers: int, backend: str, scheduler: str | None) -> Iterator[Runner]:
+    """A function that runs tasks and gives their results in order: here, in processes, or on a cluster."""
+    if backend == "processes" and workers == 1:
+        yield lambda tasks: (task() for task in tasks)
+        return
+    import joblib
+
+    with _cluster(backend, scheduler), joblib.Parallel(n_jobs=-1 if backend != "processes" else workers) as parallel:
+        yield lambda tasks: parallel(joblib.delayed(task)() for task in tasks)
+
+
+@contextmanager
+def _cluster(backend: str, scheduler: str | None) -> Iterator[None]:
+    import joblib
+
+    if backend == "processes":
+        yield
+        return
+    try:
+        if backend == "dask":
+            import distributed
+
+            with distributed.Client(scheduler), joblib.parallel_config("dask"):
+                yield
+        else:
+            import ray
+            from ray.util.joblib import register_ray
+
+            ray.init(address=scheduler)
+            register_ray()
+            with joblib.parallel_config("ray"):
+                yield
+            ray.shutdown()
+    except ImportError:
+        package = {"dask": "dask[distributed]", "ray": "ray"}[backend]
+        raise CourseError(f"backend {backend} needs the package {package}: pip install '{package}'") from None
+
+
+# ------------------------------------------------------------------ reading what was written
 
 
 def shards(folder: Path) -> list[Path]:
@@ -445,3 +302,14 @@ def read_articles(folder: Path) -> Iterator[dict]:
     for shard in shards(folder):
         with shard.open(encoding="utf-8") as file:
             yield from map(json.loads, file)
+
+
+def read_report(folder: Path) -> dict:
+    """The report of a cleaning: ``pages`` and ``characters`` by fate, ``templates`` by number, ``residue``, ``damaged``,
+    and its ``speed`` from the manifest, so that the report itself is the same whoever made it."""
+    report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    manifest = artifacts.read_manifest(folder)
+    if manifest:
+        report["speed"] = {name: manifest.summary[name] for name in ("MB_per_second", "pages_per_second")}
+        report["speed"]["seconds"] = manifest.seconds
+    return report

@@ -1,0 +1,184 @@
+"""The language converter of the Chinese Wikipedia, as a reader who chose 大陆简体 (zh-cn) sees its result.
+
+In comes the text of a page and the conversion rules written in it, out goes simplified text. Writers mark words that
+regions say differently, ``-{zh-cn:信息;zh-tw:資訊}-``, and give rules for the whole page, ``-{H|…}-`` or ``{{NoteTA|…}}``.
+The semantics are those of MediaWiki's ``LanguageConverter`` and ``ConverterRule``
+(https://www.mediawiki.org/wiki/Writing_systems/Syntax, https://zh.wikipedia.org/wiki/Help:高级字词转换语法).
+
+The one idea: what a rule produced is final. So rules are looked up longest first in one pass, their results are fenced
+with two characters that no text contains, and OpenCC converts what lies outside the fences.
+
+Left out on purpose: the public rule groups (``{{NoteTA|G1=IT}}`` loads a page that the dump of articles does not hold);
+and a rule counts for the whole page, where MediaWiki applies ``-{A|…}-`` from its place onwards.
+"""
+
+import re
+from collections.abc import Callable
+from functools import cache
+
+READER = "zh-cn"
+# Where a variant is looked for when a rule does not name it (MediaWiki's ZhConverter, variant fallbacks).
+FALLBACKS = {
+    "zh": ("zh-hans", "zh-hant", "zh-cn", "zh-tw", "zh-hk", "zh-sg", "zh-mo", "zh-my"),
+    "zh-hans": ("zh-cn", "zh-sg", "zh-my"),
+    "zh-hant": ("zh-tw", "zh-hk", "zh-mo"),
+    "zh-cn": ("zh-hans", "zh-sg", "zh-my"),
+    "zh-sg": ("zh-my", "zh-hans", "zh-cn"),
+    "zh-my": ("zh-sg", "zh-hans", "zh-cn"),
+    "zh-tw": ("zh-hant", "zh-hk", "zh-mo"),
+    "zh-hk": ("zh-mo", "zh-hant", "zh-tw"),
+    "zh-mo": ("zh-hk", "zh-hant", "zh-tw"),
+}
+VARIANT_NAMES = {
+    "zh": "中文", "zh-hans": "简体", "zh-hant": "繁体", "zh-cn": "大陆", "zh-hk": "香港",
+    "zh-mo": "澳门", "zh-my": "马来西亚", "zh-sg": "新加坡", "zh-tw": "台湾",
+}  # fmt: skip
+_VARIANT = r"zh(?:-(?:hans|hant|cn|hk|mo|my|sg|tw))?"
+# Alternatives end at a semicolon that another alternative, or nothing, follows. A word may hold a semicolon itself.
+SEPARATOR = re.compile(rf";\s*(?=(?:[^;]{{0,80}}?=>\s*)?{_VARIANT}\s*:|\s*$)", re.I)
+ENTITY_END = re.compile(r"(&#?\w{1,10});")
+
+FENCE, FENCE_END = "\ufdd0", "\ufdd1"  # noncharacters: Unicode keeps them free for a program's own use
+FENCES = re.compile(f"([{FENCE}{FENCE_END}])")
+
+
+# OpenCC's t2s leaves 著 alone, because it is simplified too, in 著作 and 显著. Elsewhere it is 着: 随着, 着陆.
+PARTICLE = re.compile("(?<![所合编原名专论遗巨昭卓显土译拙撰主])著(?![作名称者书述录译《〈于成文有明])")
+
+
+@cache
+def to_simplified() -> Callable[[str], str]:
+    """OpenCC's converter from traditional to simplified characters (https://github.com/BYVoid/OpenCC)."""
+    import opencc
+
+    return opencc.OpenCC("t2s").convert
+
+
+def simplified(text: str) -> str:
+    """Traditional text, or a page that mixes both, in simplified characters. Lines without a traditional one stay."""
+    converted = to_simplified()(text)
+    if "著" not in converted or converted == text:
+        return converted
+    lines = zip(text.split("\n"), converted.split("\n"), strict=True)
+    return "\n".join(new if new == old else PARTICLE.sub("着", new) for old, new in lines)
+
+
+def parse_rule(text: str) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
+    """The alternatives of a rule -> (word by variant, one-way replacements by variant); both empty if it is no rule.
+
+    >>> parse_rule("zh-cn:信息;zh-tw:資訊;")
+    ({'zh-cn': '信息', 'zh-tw': '資訊'}, {})
+    >>> parse_rule("巨集=>zh-cn:宏;")
+    ({}, {'zh-cn': {'巨集': '宏'}})
+    """
+    words: dict[str, str] = {}
+    one_way: dict[str, dict[str, str]] = {}
+    for choice in SEPARATOR.split(ENTITY_END.sub("\\1\x01", text)):
+        variant, colon, word = choice.replace("\x01", ";").partition(":")
+        if not colon:
+            continue
+        source, arrow, variant = variant.rpartition("=>")
+        variant, word, source = variant.strip().lower(), word.strip().rstrip(";").rstrip(), source.strip()
+        if variant not in FALLBACKS:
+            return {}, {}
+        if arrow and source:
+            one_way.setdefault(variant, {})[source] = word
+        elif word:
+            words[variant] = word
+    return words, one_way
+
+
+def choose(words: dict[str, str], variant: str = READER) -> str | None:
+    """The word for a variant or for the first of its fallbacks that a rule names."""
+    return next((words[v] for v in (variant, *FALLBACKS[variant]) if v in words), None)
+
+
+class Converter:
+    """The rules of one page. ``show`` and ``note`` collect them, ``convert`` applies them."""
+
+    def __init__(self) -> None:
+        self.table: dict[str, str] = {}
+        self.title: str | None = None  # what a T rule calls the page
+
+    def show(self, inner: str) -> str:
+        """What ``-{inner}-`` shows to the reader; the rules in it are taken down."""
+        head, bar, text = inner.partition("|")
+        flags = {flag.strip() for flag in head.split(";")} if bar else set()
+        if not bar:
+            text = inner
+        if (
+            variants := {flag.lower() for flag in flags} & FALLBACKS.keys()
+        ):  # -{zh-cn;zh-sg|text}-: only there converted
+            return text if choose(dict.fromkeys(variants, text)) else fence(text)
+        if "R" in flags:
+            return fence(text)
+        if "N" in flags:
+            return fence(VARIANT_NAMES.get(text.strip().lower(), ""))
+        words, one_way = parse_rule(text)
+        if flags & {"A", "H", "-"}:
+            self._take(words or dict.fromkeys(FALLBACKS, text.strip()), one_way, remove="-" in flags)
+        if "T" in flags:
+            self.title = choose(words) or text.strip()
+        if flags & {"H", "T", "-"}:
+            return ""
+        if "D" in flags:
+            return fence("".join(f"{VARIANT_NAMES[variant]}：{word}；" for variant, word in words.items()))
+        if not words and not one_way:
+            return fence(text)
+        word = choose(words) or next(iter(one_way.get(READER, {}).values()), None)
+        # MediaWiki shows an error where a rule names no variant of ours; a word of another region reads better.
+        return fence(word) if word is not None else next(iter(words.values()), "")
+
+    def note(self, args: list[str], named: dict[str, str]) -> None:
+        """``{{NoteTA|T=title rule|1=rule|2=rule}}``: rules for the whole page, without a trace in its text."""
+        if title := named.get("T") or named.get("t"):
+            self.show(f"T|{title}")
+        for rule in args:
+            if rule:
+                self._take(*_note_rule(rule))
+
+    def _take(self, words: dict[str, str], one_way: dict[str, dict[str, str]], remove: bool = False) -> None:
+        target = choose(words)
+        pairs = {}
+        if target is not None:
+            pairs = dict.fromkeys(words.values(), target)
+        pairs |= one_way.get(READER, {})
+        for source, word in pairs.items():
+            if remove:
+                self.table.pop(source, None)
+            elif word != to_simplified()(source):  # the rest is what OpenCC does anyway
+                self.table[source] = word
+
+    def convert(self, text: str) -> str:
+        """Text with fences -> what the reader sees: fenced words as they are, the rest by the rules and by OpenCC."""
+        if self.table and (longest_first := sorted(filter(text.__contains__, self.table), key=len, reverse=True)):
+            rules = re.compile("|".join(map(re.escape, longest_first)))
+            text = _outside(text, lambda part: rules.sub(lambda m: fence(self.table[m.group()]), part))
+        return _outside(text, simplified).replace(FENCE, "").replace(FENCE_END, "")
+
+
+def _note_rule(rule: str) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
+    words, one_way = parse_rule(rule)
+    if not words and not one_way:  # a word alone: it is not to be converted
+        words = dict.fromkeys(FALLBACKS, rule.strip())
+    return words, one_way
+
+
+def fence(text: str) -> str:
+    """Text that no conversion may touch. A fence ends with its line, so that a dropped line takes its fence along."""
+    plain = text.replace(FENCE, "").replace(FENCE_END, "")
+    return "\n".join(f"{FENCE}{line}{FENCE_END}" if line else "" for line in plain.split("\n"))
+
+
+def _outside(text: str, change: Callable[[str], str]) -> str:
+    """Apply ``change`` to what lies outside the fences."""
+    if FENCE not in text:
+        return change(text)
+    parts, fenced = [], False
+    for part in FENCES.split(text):
+        if part in (FENCE, FENCE_END):
+            fenced = part == FENCE
+            parts.append(part)
+        elif part:
+            parts.append(part if fenced else change(part))
+    return "".join(parts)

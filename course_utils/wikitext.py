@@ -1,0 +1,481 @@
+"""Wikitext in, paragraphs out: what a zh-cn reader of the rendered page sees, and nothing else.
+
+The one idea: markup nests, regular expressions do not. A regular expression cuts the page at every ``{{ }} [[ ]] -{ }-``
+and at the ends of tables; one walk over the pieces keeps a stack, and each construct is rendered when it closes, from
+the inside out. An opener that is never closed costs its own two brackets and not the rest of the page.
+
+What is dropped leaves a mark, the *hole*. Brackets and commas are tidied at holes and nowhere else, so that （{{IPA|x}}）
+vanishes as a whole while ``main()`` and a poet's ……，， stay as they were written.
+
+Cost: linear in the length of the page; depth is bounded as MediaWiki bounds it. ``benchmarks/wiki_cleaning.py`` holds
+the speed against that of gensim, WikiExtractor and mwparserfromhell.
+"""
+
+import html
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import lru_cache, partial
+from itertools import chain
+from typing import Literal
+
+from . import formulas
+from .language_conversion import Converter, to_simplified
+from .wiki_templates import ASIDE, ASIDE_END, FAMILIES, PIPE, RULES, Family, Renderer, finder
+
+# Sections that hold pointers, not prose. A heading such as 注释与参考文献 is all of its parts.
+DROPPED_SECTIONS = {
+    "参考", "参考文献", "参考资料", "参考来源", "参考书目", "参考书籍", "参考数据", "参考网站", "参考链接", "参考注释", "参考出处",
+    "参考条目", "参照", "参见", "参看", "参阅", "参考来源列表", "另见", "另请参见", "另参见", "请参见", "相关条目", "相关链接", "相关连接",
+    "相关文献", "相关页面", "注释", "注解", "注脚", "注", "註", "脚注", "附注", "尾注", "备注来源", "引用", "引用来源", "引用文献",
+    "引文", "引注", "资料来源", "资料出处", "来源", "出处", "文献来源", "书目", "外部链接", "外部连接", "外部连结", "外链",
+    "外部资源", "外部参考", "延伸阅读", "扩展阅读", "进阶阅读", "深入阅读", "进一步阅读", "拓展阅读", "参考阅读", "推荐阅读", "关联项目",
+    "关联条目", "参考及注释", "姊妹计划", "导航模板", "导航",
+}  # fmt: skip
+SECTION_AND = re.compile(r"\s*(?:与|和|及其|及|以及|、|/|／|，|,|&|＆|\s)\s*")
+DROPPED_NAMESPACES = {
+    "file", "image", "media", "category", "文件", "档案", "檔案", "图像", "圖像", "圖片", "媒体", "媒體", "分类", "分類",
+}  # fmt: skip
+# Two- and three-letter prefixes are Wikipedias in other languages, whose links stand beside the page; not so these.
+NOT_LANGUAGES = {"wp", "mw", "doi", "voy", "rfc", "wmf", "hdl", "phab"}
+LANGUAGE_PREFIX = re.compile(
+    r"(?:[a-z]{2,3}|simple)(?:-[a-z]{2,10})*|zh-(?:yue|min-nan|classical)|be-x-old|roa-rup|map-bms"
+)
+
+HOLE = "\ufdd7"  # where something was dropped
+# What <nowiki> shows must not be read as markup: stand-ins, and the way back.
+MARKUP = "[]{}|'=*#:;-_<>&!"
+STAND_INS = "".join(chr(0xFDD8 + i) for i in range(len(MARKUP)))
+PROTECTED, RESTORED = str.maketrans(MARKUP, STAND_INS), str.maketrans(STAND_INS + PIPE, MARKUP + "|")
+INTERNAL = re.compile("[\ufdd0-\ufdef]")
+
+COMMENT = re.compile(r"<!--.*?-->|<!--[^\n]*", re.S)
+REF = re.compile(r"<ref\b[^<>]*/>|<ref\b[^<>]*+>[^<]*+(?:<(?!/?ref\b)[^<]*+)*+</ref\s*>", re.I)
+# Tags whose content MediaWiki does not read as wikitext.
+RAW_TAG = re.compile(
+    r"<(nowiki|pre|math|chem|ce|syntaxhighlight|source|gallery|timeline|score|imagemap|graph|mapframe|maplink|hiero"
+    r"|templatedata|inputbox|categorytree|includeonly|charinsert)\b([^<>]*+)(?<!/)>(.*?)</\1\s*>",
+    re.I | re.S,
+)
+EXPONENT = re.compile(
+    r"(?<=[0-9A-Za-z)])<sup\b[^<>]*>\s*([-−]?\d{1,4})\s*</sup\s*>", re.I
+)  # 10<sup>6</sup>, km<sup>2</sup>
+RUBY_READING = re.compile(r"(?:<rp>[^<>]*</rp>)?\s*<rt\b[^<>]*>([^<>]*)</rt>\s*(?:<rp>[^<>]*</rp>)?", re.I)
+INVISIBLE = re.compile(r"<(span|div|sup)\b[^<>]*(?:display:\s*none|\bnoprint\b)[^<>]*>[^<]*</\1\s*>", re.I)
+BREAK = re.compile(r"<(?:br|hr)\b[^<>]*>|</?(?:p|div|blockquote|center|li|ul|ol|dl|dd|dt|poem|h[1-6])\b[^<>]*>", re.I)
+TABLE_TAG = re.compile(r"<(/?)table\b[^<>]*>", re.I)
+TAG = re.compile(
+    r"</?(?:abbr|b|bdi|bdo|big|caption|center|cite|code|col|colgroup|data|del|dfn|em|font|i|ins|kbd|langconvert|link|mark"
+    r"|meta|noinclude|nowiki|onlyinclude|q|rb|rbc|references?|ref|rp|rt|rtc|ruby|s|samp|section|small|span|strike|strong"
+    r"|sub|sup|t[bdhr]|tbody|templatestyles|tfoot|thead|time|tt|u|var|wbr|gallery|math|pre|source|syntaxhighlight"
+    r"|indicator|section|includeonly|table)(?:[\s/][^<>]*)?>",
+    re.I,
+)
+ARGUMENT = re.compile(r"\{\{\{[^{}|]*(?:\|([^{}]*))?\}\}\}")  # {{{name|default}}} of a template's own page
+# The common link, [[目标|文字]] or [[目标]] without a namespace, needs no stack.
+SIMPLE_LINK = re.compile(r"\[\[(?:[^\[\]{}|:\n]*\|([^\[\]{}|\n]+)|([^\[\]{}|:\n]+))\]\]")
+PLAIN_DROP = re.compile(r"\[\[\s*(?:File|Image|Category|文件|档案|檔案|图像|圖像|分类|分類)\s*:[^\[\]{}]*\]\]", re.I)
+# A dash may stand before a template; only -{{{ is a dash's brace and a template in it.
+MARK = re.compile(r"(\{\{|\}\}|\[\[|\]\]|-\{(?!\{(?!\{))|\}-|\n[ \t:*#]*\{\||\n[ \t]*\|\}(?!\}(?!\})))")
+MAX_DEPTH = 100  # MediaWiki's $wgMaxPPExpandDepth
+
+EXTERNAL = re.compile(r"\[(?:(?:https?|ftp|news|mailto):|//)[^\s\[\]]*[ \t]*([^\[\]\n]*)\]", re.I)
+# A file whose brackets are broken, and a line of a gallery whose tags are.
+FILE = re.compile(
+    r"(?:File|Image|文件|档案|檔案|图像|圖像)\s*:[^\n|\[\]]{1,200}?\.(?:jpe?g|png|svg|gif|tiff?|webp|og[gv]|webm|pdf)\b[^\n]*",
+    re.I,
+)
+BARE_ASIDE = re.compile(f"(?<![（(，、；：,;: {ASIDE}]){ASIDE}([^{ASIDE_END}]*){ASIDE_END}")
+MAGIC = re.compile(r"__[A-Z\u4e00-\u9fff]{2,20}__")
+QUOTES = re.compile(r"''+")
+ODD_SPACES, SPACES = re.compile("[\t\u00a0\u2000-\u200a\u202f\u3000]+"), re.compile(" {2,}")
+INVISIBLE_CHARACTERS = re.compile("[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060\ufeff\x00-\x08\x0b-\x1f\x7f]")
+HEADING = re.compile(rf"\n(={{1,6}})[ \t]*([^\n]+?)[ \t]*\1[ \t{HOLE}]*(?=\n|\Z)")
+HEADING_MARKUP = re.compile(rf"-\{{(?:[^{{}}|]*\||zh:)?|\}}-|\{{\{{[^{{}}]*\}}\}}|''+|[{HOLE}=:：]")
+WORD = re.compile(r"\w")
+NAMED = re.compile(r"[\w -]{1,30}")
+# What cleaning must not leave behind. Counted in the report.
+RESIDUE = re.compile(
+    r"\{\{|\}\}|\[\[|\]\]|-\{|\}-|\{\||\|\}|'''|</?ref\b|<gallery|（\s*[，、；]*\s*）|，，|（[，；、]|__[A-Z]+__"
+)
+
+PAGE_NAMES = {"PAGENAME", "FULLPAGENAME", "BASEPAGENAME", "SUBPAGENAME", "PAGENAMEE", "ARTICLEPAGENAME"}
+FIND = finder(FAMILIES)
+BLOCKS = {"quotations", "lists", "foreign names"}  # families whose arguments may hold blank lines
+FUNCTIONS = {"formatnum", "lc", "uc", "lcfirst", "ucfirst"}  # parser functions: {{name:argument|…}}
+CLOSED_BY = {"{{": "}}", "[[": "]]", "-{": "}-", "{|": "|}"}
+OPENED_BY = {closer: opener for opener, closer in CLOSED_BY.items()}
+
+
+@dataclass(slots=True)
+class Page:
+    """What is known of a page while it is rendered."""
+
+    title: str
+    tables: str
+    find: Callable[[str], tuple[str, str, Renderer | None]]
+    templates: Counter
+    converter: Converter = field(default_factory=Converter)
+    broken_table: bool = False
+    protected: bool = False  # holds text that was not to be read as markup
+
+
+def clean_wikitext(
+    text: str,
+    *,
+    title: str = "",
+    headings: bool = True,
+    tables: Literal["drop", "text"] = "drop",
+    families: tuple[Family, ...] = FAMILIES,
+    templates: Counter | None = None,
+) -> str:
+    """Wikitext -> the text a zh-cn reader sees, one paragraph a line.
+
+    ``headings``: keep a heading that has prose below it as a line. ``tables``: drop them, or give each row as a line.
+    ``families``: which templates show what. ``templates`` counts every (template, family it was rendered by).
+    Never raises; broken markup costs itself and not the page.
+    """
+    return clean_page(title, text, headings=headings, tables=tables, families=families, templates=templates)[1]
+
+
+def clean_page(
+    title: str,
+    text: str,
+    *,
+    headings: bool = True,
+    tables: Literal["drop", "text"] = "drop",
+    families: tuple[Family, ...] = FAMILIES,
+    templates: Counter | None = None,
+) -> tuple[str, str]:
+    """As ``clean_wikitext`` -> (title, text); the title too is converted, by the page's own T rule if it has one."""
+    find = FIND if families is FAMILIES else finder(families)
+    page = Page(title, tables, find, Counter() if templates is None else templates)
+    text = _without_tags(text, page)
+    if "{{{" in text:
+        text = ARGUMENT.sub(r"\1", text)
+    text = SIMPLE_LINK.sub(lambda m: m[m.lastindex], "\n" + text)
+    if "\n=" in text:
+        text = _without_pointers(text)
+    text = _render(PLAIN_DROP.sub(HOLE, text), page)
+    if "[" in text:
+        text = EXTERNAL.sub(lambda m: m[1], text)
+    if "|" in text:
+        text = FILE.sub(HOLE, text)
+    if "__" in text:
+        text = MAGIC.sub("", text)
+    if "''" in text:
+        text = QUOTES.sub("", text)
+    if "&" in text:
+        text = html.unescape(text)
+    text = ODD_SPACES.sub(" ", INVISIBLE_CHARACTERS.sub("", text))
+    if "  " in text:
+        text = SPACES.sub(" ", text)
+    if HOLE in text:
+        text = _tidy(text)
+    if ASIDE in text:
+        text = BARE_ASIDE.sub(r"（\1）", text).replace(ASIDE, "").replace(ASIDE_END, "")
+    text = page.converter.convert("\n".join(_lines(text, headings, page.broken_table)))
+    if page.protected or PIPE in text:
+        text = text.translate(RESTORED)
+    return page.converter.title or (title and page.converter.convert(title)), text
+
+
+# ------------------------------------------------------------------ tags
+
+
+def _without_tags(text: str, page: Page) -> str:
+    """Comments, references and tags away; what stands in <nowiki> protected; formulas made readable."""
+    if INTERNAL.search(text):
+        text = INTERNAL.sub("", text)
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    if "<" not in text:
+        return text
+    if "<!--" in text:
+        text = COMMENT.sub("", text)
+    text = REF.sub(HOLE, RAW_TAG.sub(partial(_raw, page=page), text))
+    if "<sup" in text:
+        text = EXPONENT.sub(lambda m: formulas.superscript(m[1]), text)
+    if "<rt" in text:
+        text = RUBY_READING.sub(r"（\1）", text)
+    if "display:" in text or "noprint" in text:
+        text = INVISIBLE.sub("", text)
+    if "able" in text:
+        text = TABLE_TAG.sub(lambda m: "\n|}" if m[1] else "\n{|", text)
+    return TAG.sub("", BREAK.sub("\n", text))
+
+
+def _raw(match: re.Match, page: Page) -> str:
+    page.protected = True
+    name, attributes, content = match[1].lower(), match[2], match[3]
+    if name == "nowiki":
+        return content.translate(PROTECTED)
+    if name == "math":
+        return formulas.readable(content).translate(PROTECTED) or HOLE
+    if name in ("chem", "ce"):
+        return formulas.chemical(content).translate(PROTECTED) or HOLE
+    if name in ("syntaxhighlight", "source") and "inline" in attributes:
+        return content.translate(PROTECTED)
+    return HOLE
+
+
+# ------------------------------------------------------------------ sections
+
+
+def _without_pointers(text: str) -> str:
+    """Sections of references and links away, before anything in them costs time."""
+    kept, position, dropping_level = [], 0, 0
+    for match in HEADING.finditer(text):
+        level = len(match[1])
+        if dropping_level and level > dropping_level:
+            continue
+        if not dropping_level:
+            kept.append(text[position : match.start()])
+        position = match.start()
+        dropping_level = level if is_dropped(match[2]) else 0
+    if not dropping_level:
+        kept.append(text[position:])
+    return "".join(kept)
+
+
+@lru_cache(maxsize=10_000)
+def is_dropped(heading: str) -> bool:
+    """Whether a section holds pointers and no prose, by its heading."""
+    parts = SECTION_AND.split(to_simplified()(HEADING_MARKUP.sub("", heading)).strip())
+    return any(parts) and all(part in DROPPED_SECTIONS for part in parts if part)
+
+
+# ------------------------------------------------------------------ the walk
+
+
+def _render(text: str, page: Page) -> str:
+    """All constructs replaced by what they show, the innermost first."""
+    pieces = MARK.split(text)  # text, mark, text, mark, … text
+    stack: list[tuple[str, list[str]]] = []  # of each open construct: its opener, and the parts of what is around it
+    parts = [pieces[0]]
+    i, end = 1, len(pieces)
+    while i < end:
+        mark, following = pieces[i], pieces[i + 1]
+        i += 2
+        if mark in CLOSED_BY:
+            if i < end and pieces[i] == CLOSED_BY[mark]:  # nothing nested in it, as in most
+                parts.append(RENDER[mark](following, page))
+                parts.append(pieces[i + 1])
+                i += 2
+            elif len(stack) < MAX_DEPTH:
+                stack.append((mark, parts))
+                parts = [following]
+            else:
+                parts.append(following)
+        elif stack and stack[-1][0] == OPENED_BY.get(mark):
+            content = "".join(parts)
+            mark, parts = stack.pop()
+            parts.append(RENDER[mark](content, page))
+            parts.append(following)
+        elif mark[0] == "\n":  # the ends of a table, alone on their lines, with what may stand before them
+            parts.append("\n")
+            pieces[i - 2] = mark.strip("\n :*#\t")
+            i -= 2
+        elif any(opener == OPENED_BY[mark] for opener, _ in stack):  # what is open in between is never closed
+            inside = []
+            while (top := stack[-1][0]) != OPENED_BY[mark]:
+                inside.append(_unclosed(top, parts, mark, page))
+                parts = stack.pop()[1]
+            inside.append(parts)
+            parts = list(chain.from_iterable(reversed(inside)))
+            i -= 2
+        else:  # closed without being open
+            if mark == "|}":
+                page.broken_table = True  # a template began it
+            parts += ("}-", following) if mark == "}-" else (following,)
+    inside = [parts]
+    while stack:
+        top, around = stack.pop()
+        inside[-1] = _unclosed(top, inside[-1], "", page)
+        inside.append(around)
+    return "".join(chain.from_iterable(reversed(inside)))
+
+
+def _unclosed(opener: str, parts: list[str], closer: str, page: Page) -> list[str]:
+    """What an opener without an end held is text of what is around it, less its own first line if that is no prose."""
+    if opener == "{|":
+        page.broken_table = True
+        return [parts[0].partition("\n")[2], *parts[1:]]
+    if opener == "{{":
+        name = parts[0].partition("|")[0]
+        if closer == "]]" and not any("\n" in part for part in parts):
+            return []  # a link whose text was a template cut short: its target will do
+        if "\n" in name and page.find(name.partition("\n")[0])[2] is None:  # an Infobox: its lines begin with a |
+            return ["\n", name.partition("\n")[2], parts[0][len(name) :], *parts[1:]]
+    return parts
+
+
+def _template(content: str, page: Page) -> str:
+    written, bar, rest = content.partition("|")
+    if ":" in written:
+        function, _, argument = written.partition(":")
+        if function.strip().lower() in FUNCTIONS:
+            written, bar, rest = function, "|", argument + bar + rest
+    name, family, render = page.find(written)
+    if "\n=" in content and family != "lists" and HEADING.search(content):
+        return content  # closed by the brackets of another one, sections later: it never was one
+    if render is not None:
+        if "\n\n" in content and family not in BLOCKS:
+            return content
+        args, named = _arguments(rest) if bar else ([], {})
+        page.templates[name, family] += 1
+        return render(name, args, named) or HOLE
+    page.templates[name, family] += 1
+    if family == RULES:
+        page.converter.note(*_arguments(rest))
+    elif written.strip() in PAGE_NAMES:
+        return page.title
+    return HOLE
+
+
+def _arguments(text: str) -> tuple[list[str], dict[str, str]]:
+    """``a|b|key=c|2=d`` -> (positional: ['a', 'd'], named: {'key': 'c'}). What is dropped counts as empty."""
+    args: list[str] = []
+    numbered: dict[int, str] = {}
+    named: dict[str, str] = {}
+    for argument in text.split("|"):
+        if "=" in argument:
+            key, _, value = argument.partition("=")
+            key = key.strip()
+            if key.isdecimal() and len(key) < 3:
+                numbered[int(key)] = value.strip()
+                continue
+            if NAMED.fullmatch(key):
+                named[key] = value.strip()
+                continue
+        argument = argument.strip()
+        args.append("" if argument[:1] == HOLE and not argument.strip(HOLE + " \n") else argument)
+    for number, value in sorted(numbered.items()):
+        if number > len(args):
+            args += [""] * (number - len(args))
+        if number:
+            args[number - 1] = value
+    return args, named
+
+
+def _link(content: str, page: Page) -> str:
+    target, bar, label = content.partition("|")
+    target = target.strip()
+    if "\n\n" in content and target.partition(":")[0].strip().lower() not in DROPPED_NAMESPACES:
+        return content  # a link does not span paragraphs
+    prefix, colon, _ = target.partition(":")
+    prefix = prefix.strip().lower()
+    if colon and prefix:
+        if prefix in DROPPED_NAMESPACES:
+            return HOLE
+        if LANGUAGE_PREFIX.fullmatch(prefix) and prefix not in NOT_LANGUAGES:
+            return HOLE
+    if bar:
+        return label.strip() or target
+    return target.lstrip(":")
+
+
+def _table(content: str, page: Page) -> str:
+    """Nothing, or a table's rows, a line each, its cells with a comma between, without the attributes of the cells."""
+    if "\n=" in content and (heading := HEADING.search(content)):  # no table holds a section: it was never closed
+        page.broken_table = True
+        return HOLE + content[heading.start() :]
+    if page.tables == "drop":
+        return HOLE
+    rows = []
+    for row in re.split(r"\n[ \t]*\|-[^\n]*", "\n" + content.partition("\n")[2]):
+        cells = re.split(r"\n[ \t]*[|!]\+?|\|\||!!", row)[1:]
+        shown = (" ".join(cell.rpartition("|")[2].split()) for cell in cells)
+        rows.append("，".join(cell for cell in shown if cell.strip(HOLE)))
+    return "\n" + "\n".join(filter(None, rows)) + "\n"
+
+
+def _variant(content: str, page: Page) -> str:
+    return page.converter.show(content) or HOLE
+
+
+RENDER = {"{{": _template, "[[": _link, "-{": _variant, "{|": _table}
+
+
+# ------------------------------------------------------------------ tidying
+
+OPENING, CLOSING = "（(《“「『【[〔〈‘", "）)》”」』】]〕〉’"
+PAIRS = dict(zip(OPENING, CLOSING, strict=True))
+SEPARATORS = "，、；：,;:·/／ "
+SEPARATORS_AND_STOP = SEPARATORS + "。"
+ENDS, STARTS = frozenset(OPENING + " "), frozenset(CLOSING)  # what a hole beside it may leave in the wrong
+
+
+def _tidy(text: str) -> str:
+    """Close the holes: empty brackets go, and so do commas that have lost what they separated."""
+    left, *others = text.split(HOLE)
+    done = [left]
+    for right in others:
+        if left and right:
+            end, start = left[-1], right[0]
+            if end in ENDS or start in STARTS or (end in SEPARATORS and start in SEPARATORS_AND_STOP):
+                left, right = _close(left, right)
+                done[-1] = left
+        if right:
+            done.append(right)
+            left = right
+        while not left and len(done) > 1:
+            done.pop()
+            left = done[-1]
+    return "".join(done)
+
+
+def _close(left: str, right: str) -> tuple[str, str]:
+    before, after = left.rstrip(SEPARATORS), right.lstrip(SEPARATORS)
+    if before and before[-1] in PAIRS:  # the first thing in brackets is gone
+        if after and after[0] == PAIRS[before[-1]]:
+            return before[:-1].rstrip(" "), after[1:]
+        return before, after
+    if after and after[0] in CLOSING:  # the last thing in brackets is gone
+        return before, after
+    if left.endswith("/") and right.startswith("/"):  # /{{IPA|…}}/
+        return left[:-1], right[1:]
+    tail, head = left[len(before) :].strip(" "), right[: len(right) - len(after)].strip(" ")
+    if after.startswith("。") and (tail or head):
+        return before, after
+    if tail and head:
+        return left.rstrip(" "), after
+    return left, right.lstrip(" ") if left[-1:] == " " else right
+
+
+# ------------------------------------------------------------------ lines
+
+LINE_MARKS = frozenset("=*#:;|!-")
+
+
+def _lines(text: str, headings: bool, broken_table: bool) -> Iterator[str]:
+    """Prose lines. A heading with nothing below it is left out."""
+    pending: list[tuple[int, str]] = []  # headings not yet followed by prose
+    for line in text.split("\n"):
+        line = line.strip()
+        if not line:
+            continue
+        start = line[0]
+        if start in LINE_MARKS:
+            if start == "=" and line[-1] == "=":
+                title = line.strip("=")
+                level = (len(line) - len(title)) // 2
+                pending = [entry for entry in pending if entry[0] < level]
+                pending.append((level, title.strip()))
+                continue
+            if start in "*#:;":
+                line = line.lstrip("*#:; ")
+                if start == ";":
+                    line = line.replace(":", "\n", 1)
+            elif start == "|" or (broken_table and start == "!") or line.startswith("----"):
+                continue
+        if broken_table and "||" in line:
+            continue
+        if not WORD.search(line):
+            continue
+        if pending:
+            if headings:
+                yield from (title for _, title in pending if title)
+            pending = []
+        yield line
