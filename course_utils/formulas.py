@@ -28,10 +28,10 @@ SYMBOLS = {
     "mid": "|", "vert": "|", "degree": "°", "prime": "′", "ldots": "…", "cdots": "…", "dots": "…", "langle": "⟨",
     "rangle": "⟩", "lfloor": "⌊", "rfloor": "⌋", "lceil": "⌈", "rceil": "⌉", "backslash": "\\", "setminus": "∖",
     # names of functions stand as they are
-    **{name: name for name in (
-        "sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh log ln lg exp lim max min sup inf det dim ker gcd "
-        "deg arg mod Pr"
-    ).split()},
+    "sin": "sin", "cos": "cos", "tan": "tan", "cot": "cot", "sec": "sec", "csc": "csc", "arcsin": "arcsin",
+    "arccos": "arccos", "arctan": "arctan", "sinh": "sinh", "cosh": "cosh", "tanh": "tanh", "log": "log", "ln": "ln",
+    "lg": "lg", "exp": "exp", "lim": "lim", "max": "max", "min": "min", "sup": "sup", "inf": "inf", "det": "det",
+    "dim": "dim", "ker": "ker", "gcd": "gcd", "deg": "deg", "arg": "arg", "mod": "mod", "Pr": "Pr",
 }  # fmt: skip
 BLACKBOARD = dict(zip("CHNPQRZ", "ℂℍℕℙℚℝℤ", strict=True))
 SUPERSCRIPTS = str.maketrans("0123456789+-−=()ni", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻⁼⁽⁾ⁿⁱ")

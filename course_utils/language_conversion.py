@@ -1,7 +1,7 @@
 """The language converter of the Chinese Wikipedia, as a reader who chose 大陆简体 (zh-cn) sees its result.
 
 In comes the text of a page and the conversion rules written in it, out goes simplified text. Writers mark words that
-regions say differently, ``-{zh-cn:信息;zh-tw:資訊}-``, and give rules for the whole page, ``-{H|…}-`` or ``{{NoteTA|…}}``.
+regions say differently, ``-{zh-cn:信息;zh-tw:資訊}-``, and give rules for the page, ``-{H|…}-`` or ``{{NoteTA|…}}``.
 The semantics are those of MediaWiki's ``LanguageConverter`` and ``ConverterRule``
 (https://www.mediawiki.org/wiki/Writing_systems/Syntax, https://zh.wikipedia.org/wiki/Help:高级字词转换语法).
 

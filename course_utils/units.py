@@ -54,7 +54,8 @@ UNITS = {
 ALIASES = {
     "km²": "km2", "sqkm": "km2", "km^2": "km2", "m²": "m2", "sqm": "m2", "m^2": "m2", "kilometre": "km",
     "kilometres": "km", "kilometer": "km", "kilometers": "km", "metre": "m", "metres": "m", "meter": "m", "meters": "m",
-    "mile": "mi", "miles": "mi", "foot": "ft", "feet": "ft", "inch": "in", "inches": "in", "hectare": "ha", "sq mi": "sqmi",
+    "mile": "mi", "miles": "mi", "foot": "ft", "feet": "ft", "inch": "in", "inches": "in", "hectare": "ha",
+    "sq mi": "sqmi",
     "acres": "acre", "kilogram": "kg", "pound": "lb", "pounds": "lb", "tonne": "t", "tonnes": "t", "l": "L",
     "°C": "C", "°F": "F", "knots": "kn", "kph": "km/h", "kmh": "km/h", "NM": "nmi", "um": "μm", "µm": "μm",
     "公里": "km", "米": "m", "公尺": "m", "英里": "mi", "英尺": "ft", "公斤": "kg",
@@ -67,7 +68,7 @@ TO_KELVIN = {"C": (1.0, 273.15), "F": (5 / 9, 459.67 * 5 / 9), "K": (1.0, 0.0)} 
 
 
 def convert(args: list[str], named: dict[str, str]) -> str:
-    """The arguments of ``{{convert}}`` -> number and unit, and in brackets the same in the other unit if it is known."""
+    """The arguments of ``{{convert}}`` -> number and unit, and in brackets the same in the other unit if known."""
     numbers, joins, rest = [], [], list(args)
     while rest:
         numbers.append(rest.pop(0))

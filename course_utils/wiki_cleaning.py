@@ -14,18 +14,18 @@ import json
 import os
 import re
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from functools import partial
-from itertools import islice
+from dataclasses import dataclass, field, replace
+from itertools import chain, islice
 from pathlib import Path
 from typing import Literal
 
 from . import artifacts, wiki_dumps
 from .errors import CourseError
 from .progress import Line
+from .wiki_dumps import Batch
 from .wiki_templates import FAMILIES, Family
 from .wikitext import RESIDUE, clean_page
 
@@ -34,10 +34,12 @@ PROGRESS = "progress.json"
 BACKENDS = ("processes", "dask", "ray")
 
 REDIRECT = re.compile(r"\s*#\s*(?:redirect|重定向|重新導向|重新导向)\b", re.I)
+# Names of the templates that make a page a disambiguation; not {{消歧义链接}}, {{主條目消歧義}}, {{disambiguation needed}}.
 DISAMBIGUATION = re.compile(
-    r"\{\{\s*(?:template:|模板:)?(?:(?!主[条條]目|非|非關|not |no )[^{}|\n:]{0,24}?(?:消歧[义義异異][页頁]?|多[义義][词詞]?)"
-    r"|(?:(?!no |not )[\w -]{0,30}[ -])?disambig(?:uation)?(?: ?page|[- ]cleanup)?|disamb|dab|hndis|hndisambig|geodis|mathdab"
-    r"|numberdis|schooldis|roaddis|letterdis|sia|set index)\s*[|}]|__DISAMBIG__",
+    r"\{\{\s*(?:template:|模板:)?(?:"
+    r"(?!主[条條]目|非|not |no )[^{}|\n:]{0,24}?(?:消歧[义義异異][页頁]?|多[义義][词詞]?)"
+    r"|(?:(?!no |not )[\w -]{0,30}[ -])?disambig(?:uation)?(?: ?page|[- ]cleanup)?"
+    r"|disamb|dab|hndis|hndisambig|geodis|mathdab|numberdis|schooldis|roaddis|letterdis|sia|set index)\s*[|}]",
     re.I,
 )
 DISAMBIGUATION_TITLE = re.compile(r"[(（]\s*(?:消歧[义義]|disambiguation)\s*[)）]$", re.I)
@@ -49,7 +51,7 @@ def reason_to_drop(title: str, namespace: str, wikitext: str) -> str | None:
         return "other namespace"
     if REDIRECT.match(wikitext):
         return "redirect"
-    if DISAMBIGUATION_TITLE.search(title) or DISAMBIGUATION.search(wikitext):
+    if DISAMBIGUATION_TITLE.search(title) or DISAMBIGUATION.search(wikitext) or "__DISAMBIG__" in wikitext:
         return "disambiguation"
     return None
 
@@ -163,29 +165,30 @@ def _clean_into(
     folder: Path, dumps: list[Path], options: Options, workers: int, backend: str, scheduler: str | None
 ) -> dict:
     done, shard, dump, byte = _resume(folder)
-    began, first_pages, text_bytes = time.perf_counter(), done.pages.total(), 0
+    began, first_pages, text_bytes, rows_written = time.perf_counter(), done.pages.total(), 0, 0
     sizes = [path.stat().st_size for path in dumps]
     batches = wiki_dumps.read_batches(dumps, dump, byte, workers=workers)
+    partial_shard = folder / ".shard.partial"
     with _runner(workers, backend, scheduler) as run, Line("cleaning", sum(sizes)) as line:
-        while some := list(islice(batches, SHARD_BATCHES)):
-            rows = []
-            results = run([partial(clean_batch, batch.xml, batch.start, options) for batch in some])
-            for batch, result in zip(some, results, strict=True):
-                done.add(result)
-                rows.append(result.rows)
-                text_bytes += len(batch.xml)
-                if batch.damage:
-                    done.damaged.append(batch.damage)
-                speed = text_bytes / 1e6 / (time.perf_counter() - began)
-                read = sum(sizes[: batch.dump]) + batch.read
-                line.update(read, f"cleaning: {done.pages.total():,} pages, {speed:.1f} MB/s")
-            content = b"".join(rows)
-            if content:
-                _write_bytes(folder / f"wiki-{shard:05}.jsonl", content)
+        while some := _peeked(islice(batches, SHARD_BATCHES)):
+            with partial_shard.open("wb") as file:
+                for batch, result in run(some, options):
+                    file.write(result.rows)
+                    done.add(result)
+                    if batch.damage:
+                        done.damaged.append(batch.damage)
+                    text_bytes += batch.end - batch.start
+                    speed = text_bytes / 1e6 / (time.perf_counter() - began)
+                    read = sum(sizes[: batch.dump]) + batch.read
+                    line.update(read, f"cleaning: {done.pages.total():,} pages, {speed:.1f} MB/s")
+                rows_written = file.tell()
+            if rows_written:
+                partial_shard.replace(folder / f"wiki-{shard:05}.jsonl")
                 shard += 1
-            _note(folder, done, shard, some[-1].dump, some[-1].end)
+            _note(folder, done, shard, batch.dump, batch.end)
     if not done.pages:
         raise CourseError(f"{', '.join(map(artifacts.shown, dumps))}: no page in it: name a pages-articles dump")
+    partial_shard.unlink(missing_ok=True)
     _write_report(folder, done)
     (folder / PROGRESS).unlink()
     seconds = time.perf_counter() - began
@@ -198,6 +201,12 @@ def _clean_into(
         "pages_per_second": round((done.pages.total() - first_pages) / seconds),
     }
     return summary | ({"damaged": done.damaged[:5]} if done.damaged else {})
+
+
+def _peeked(batches: Iterator[Batch]) -> Iterator[Batch] | None:
+    """The batches, or None if there is none."""
+    first = next(batches, None)
+    return first and chain([first], batches)
 
 
 def _note(folder: Path, done: Cleaned, shard: int, dump: int, byte: int) -> None:
@@ -225,12 +234,6 @@ def _resume(folder: Path) -> tuple[Cleaned, int, int, int]:
     return done, noted["shard"], noted["dump"], noted["byte"]
 
 
-def _write_bytes(path: Path, content: bytes) -> None:
-    partial_path = path.with_name(f".{path.name}.partial")
-    partial_path.write_bytes(content)
-    partial_path.replace(path)
-
-
 def _write_report(folder: Path, done: Cleaned) -> None:
     templates = sorted(done.templates.items(), key=lambda item: (-item[1], item[0]))
     artifacts.write_json(
@@ -247,19 +250,36 @@ def _write_report(folder: Path, done: Cleaned) -> None:
 
 # ------------------------------------------------------------------ workers
 
-Runner = Callable[[list[Callable[[], Cleaned]]], Iterator[Cleaned] | list[Cleaned]]
+Runner = Callable[[Iterator[Batch], Options], Iterator[tuple[Batch, Cleaned]]]
 
 
 @contextmanager
 def _runner(workers: int, backend: str, scheduler: str | None) -> Iterator[Runner]:
-    """A function that runs tasks and gives their results in order: here, in processes, or on a cluster."""
+    """A function that cleans batches and gives the results in order: here, in processes, or on a cluster."""
     if backend == "processes" and workers == 1:
-        yield lambda tasks: (task() for task in tasks)
+        yield lambda batches, options: ((b, clean_batch(b.xml, b.start, options)) for b in batches)
         return
     import joblib
 
-    with _cluster(backend, scheduler), joblib.Parallel(n_jobs=-1 if backend != "processes" else workers) as parallel:
-        yield lambda tasks: parallel(joblib.delayed(task)() for task in tasks)
+    jobs = workers if backend == "processes" else -1
+    # A batch is work enough to be sent alone. Ray's backend gives results only all at once, so a shard at a time.
+    how = "list" if backend == "ray" else "generator"
+    with _cluster(backend, scheduler), joblib.Parallel(jobs, batch_size=1, return_as=how) as parallel:
+        yield lambda batches, options: _spread(parallel, batches, options)
+
+
+def _spread(parallel, batches: Iterator[Batch], options: Options) -> Iterator[tuple[Batch, Cleaned]]:
+    import joblib
+
+    sent: deque[Batch] = deque()  # without their text, which is a worker's now
+
+    def tasks():
+        for batch in batches:
+            sent.append(replace(batch, xml=b""))
+            yield joblib.delayed(clean_batch)(batch.xml, batch.start, options)
+
+    for result in parallel(tasks()):
+        yield sent.popleft(), result
 
 
 @contextmanager
@@ -305,8 +325,10 @@ def read_articles(folder: Path) -> Iterator[dict]:
 
 
 def read_report(folder: Path) -> dict:
-    """The report of a cleaning: ``pages`` and ``characters`` by fate, ``templates`` by number, ``residue``, ``damaged``,
-    and its ``speed`` from the manifest, so that the report itself is the same whoever made it."""
+    """The report: ``pages`` and ``characters`` by fate, ``templates`` by number, ``residue``, ``damaged``.
+
+    Its ``speed`` comes from the manifest, so that the report itself is the same whoever made it.
+    """
     report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
     manifest = artifacts.read_manifest(folder)
     if manifest:

@@ -162,8 +162,10 @@ def parse_pages(xml: bytes) -> Iterator[WikiPage | tuple[int, str]]:
 
 
 def read_pages(dump: Path) -> Iterator[WikiPage]:
-    """Every page of a dump, streamed. Raises CourseError when it is missing or foreign, and after the last page that can
-    be read when it is damaged."""
+    """Every page of a dump, streamed.
+
+    Raises CourseError when it is missing or foreign, and when it is damaged after the last page that can be read.
+    """
     check(dump)
     for batch in read_batches([dump]):
         for page in parse_pages(batch.xml):

@@ -185,8 +185,14 @@ def helped_link(name: str, args: list[str], named: dict[str, str]) -> str:
 
 
 def regional_word(name: str, args: list[str], named: dict[str, str]) -> str:
-    """{{地区用词|cn=硅|tw=矽}} -> 硅."""
-    return named.get("cn") or named.get("sg") or next(iter(named.values()), "")
+    """{{地区用词|cn=硅|tw=矽|start=英语：silicon}} -> 硅（英语：silicon）."""
+    start = f"（{named['start']}）" if named.get("start") else ""
+    return (named.get("cn") or named.get("sg") or next(iter(named.values()), "")) + start
+
+
+def condition(name: str, args: list[str], named: dict[str, str]) -> str:
+    """{{#if:text|then|else}}."""
+    return second(name, args, named) if first(name, args, named) else third(name, args, named)
 
 
 def web_link(name: str, args: list[str], named: dict[str, str]) -> str:
@@ -483,6 +489,8 @@ FAMILIES: tuple[Family, ...] = (
     ("formulas", ("pi", "π"), constant("π")),
     ("characters", ("!",), constant(PIPE)),
     ("characters", ("=",), constant("=")),
+    ("characters", ("〈",), constant("《")),
+    ("characters", ("〉",), constant("》")),
     ("characters", ("nbsp", "space", "spaces", "sp"), constant(" ")),
     ("characters", ("spaced ndash", "snd", "snds"), constant(" – ")),
     ("characters", ("ndash", "–", "en dash", "endash"), constant("–")),
@@ -491,6 +499,8 @@ FAMILIES: tuple[Family, ...] = (
     ("characters", ("±", "+-", "pm"), constant("±")),
     ("characters", ("'", "&apos;"), constant("'")),
     ("characters", ("break", "br", "crlf", "pb", "paragraph break"), constant("\n")),
+    ("parser functions", ("#if",), condition),
+    ("parser functions", ("lc", "uc", "lcfirst", "ucfirst"), first),
     ("flags", tuple(COUNTRIES), country),
     ("flags", ("flag", "国旗", "國旗", "flagu", "flagcountry", "flagc", "flagioc", "fb", "fb-rt", "fbw", "fbu", "nft", "nf",
                "vb", "bk", "army", "navy", "air force"), flag),

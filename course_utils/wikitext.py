@@ -1,11 +1,11 @@
 """Wikitext in, paragraphs out: what a zh-cn reader of the rendered page sees, and nothing else.
 
-The one idea: markup nests, regular expressions do not. A regular expression cuts the page at every ``{{ }} [[ ]] -{ }-``
-and at the ends of tables; one walk over the pieces keeps a stack, and each construct is rendered when it closes, from
-the inside out. An opener that is never closed costs its own two brackets and not the rest of the page.
+The one idea: markup nests, regular expressions do not. A regular expression cuts the page at every ``{{ }}``, ``[[ ]]``,
+``-{ }-`` and at the ends of tables; one walk over the pieces keeps a stack, and each construct is rendered when it
+closes, from the inside out. An opener that is never closed costs its own two brackets and not the rest of the page.
 
-What is dropped leaves a mark, the *hole*. Brackets and commas are tidied at holes and nowhere else, so that （{{IPA|x}}）
-vanishes as a whole while ``main()`` and a poet's ……，， stay as they were written.
+What is dropped leaves a mark, the *hole*. Brackets and commas are tidied at holes and nowhere else: （{{IPA|x}}） goes
+as a whole, while ``main()`` and a poet's ……，， stay as they were written.
 
 Cost: linear in the length of the page; depth is bounded as MediaWiki bounds it. ``benchmarks/wiki_cleaning.py`` holds
 the speed against that of gensim, WikiExtractor and mwparserfromhell.
@@ -16,7 +16,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import lru_cache, partial
+from functools import cache, lru_cache
 from itertools import chain
 from typing import Literal
 
@@ -26,16 +26,18 @@ from .wiki_templates import ASIDE, ASIDE_END, FAMILIES, PIPE, RULES, Family, Ren
 
 # Sections that hold pointers, not prose. A heading such as 注释与参考文献 is all of its parts.
 DROPPED_SECTIONS = {
-    "参考", "参考文献", "参考资料", "参考来源", "参考书目", "参考书籍", "参考数据", "参考网站", "参考链接", "参考注释", "参考出处",
-    "参考条目", "参照", "参见", "参看", "参阅", "参考来源列表", "另见", "另请参见", "另参见", "请参见", "相关条目", "相关链接", "相关连接",
-    "相关文献", "相关页面", "注释", "注解", "注脚", "注", "註", "脚注", "附注", "尾注", "备注来源", "引用", "引用来源", "引用文献",
-    "引文", "引注", "资料来源", "资料出处", "来源", "出处", "文献来源", "书目", "外部链接", "外部连接", "外部连结", "外链",
-    "外部资源", "外部参考", "延伸阅读", "扩展阅读", "进阶阅读", "深入阅读", "进一步阅读", "拓展阅读", "参考阅读", "推荐阅读", "关联项目",
-    "关联条目", "参考及注释", "姊妹计划", "导航模板", "导航",
+    "参考", "参考文献", "参考资料", "参考来源", "参考书目", "参考书籍", "参考数据", "参考网站", "参考链接",
+    "参考注释", "参考出处", "参考条目", "参照", "参见", "参看", "参阅", "参考来源列表", "另见", "另请参见", "另参见",
+    "请参见", "相关条目", "相关链接", "相关连接", "相关文献", "相关页面", "注释", "注解", "注脚", "注", "註", "脚注",
+    "附注", "尾注", "备注来源", "引用", "引用来源", "引用文献", "引文", "引注", "资料来源", "资料出处", "来源",
+    "出处", "文献来源", "书目", "外部链接", "外部连接", "外部连结", "外链", "外部资源", "外部参考", "延伸阅读",
+    "扩展阅读", "进阶阅读", "深入阅读", "进一步阅读", "拓展阅读", "参考阅读", "推荐阅读", "关联项目", "关联条目",
+    "参考及注释", "姊妹计划", "导航模板", "导航",
 }  # fmt: skip
 SECTION_AND = re.compile(r"\s*(?:与|和|及其|及|以及|、|/|／|，|,|&|＆|\s)\s*")
 DROPPED_NAMESPACES = {
-    "file", "image", "media", "category", "文件", "档案", "檔案", "图像", "圖像", "圖片", "媒体", "媒體", "分类", "分類",
+    "file", "image", "media", "category", "文件", "档案", "檔案", "图像", "圖像", "图片", "圖片", "媒体", "媒體",
+    "分类", "分類",
 }  # fmt: skip
 # Two- and three-letter prefixes are Wikipedias in other languages, whose links stand beside the page; not so these.
 NOT_LANGUAGES = {"wp", "mw", "doi", "voy", "rfc", "wmf", "hdl", "phab"}
@@ -47,21 +49,22 @@ HOLE = "\ufdd7"  # where something was dropped
 # What <nowiki> shows must not be read as markup: stand-ins, and the way back.
 MARKUP = "[]{}|'=*#:;-_<>&!"
 STAND_INS = "".join(chr(0xFDD8 + i) for i in range(len(MARKUP)))
-PROTECTED, RESTORED = str.maketrans(MARKUP, STAND_INS), str.maketrans(STAND_INS + PIPE, MARKUP + "|")
+PROTECTED, RESTORED = str.maketrans(MARKUP, STAND_INS), dict(zip(STAND_INS + PIPE, MARKUP + "|", strict=True))
+STAND_IN = re.compile(f"[{PIPE}{STAND_INS[0]}-{STAND_INS[-1]}]")
 INTERNAL = re.compile("[\ufdd0-\ufdef]")
 
-COMMENT = re.compile(r"<!--.*?-->|<!--[^\n]*", re.S)
+COMMENT, OPEN_COMMENT = re.compile(r"<!--.*?-->", re.S), re.compile(r"<!--[^\n]*")
 REF = re.compile(r"<ref\b[^<>]*/>|<ref\b[^<>]*+>[^<]*+(?:<(?!/?ref\b)[^<]*+)*+</ref\s*>", re.I)
 # Tags whose content MediaWiki does not read as wikitext.
 RAW_TAG = re.compile(
     r"<(nowiki|pre|math|chem|ce|syntaxhighlight|source|gallery|timeline|score|imagemap|graph|mapframe|maplink|hiero"
-    r"|templatedata|inputbox|categorytree|includeonly|charinsert)\b([^<>]*+)(?<!/)>(.*?)</\1\s*>",
-    re.I | re.S,
+    r"|templatedata|inputbox|categorytree|includeonly|charinsert)\b([^<>]*+)(?<!/)>",
+    re.I,
 )
 EXPONENT = re.compile(
-    r"(?<=[0-9A-Za-z)])<sup\b[^<>]*>\s*([-−]?\d{1,4})\s*</sup\s*>", re.I
+    r"<(?<=[0-9A-Za-z)]<)sup\b[^<>]*>\s*([-−]?\d{1,4})\s*</sup\s*>", re.I
 )  # 10<sup>6</sup>, km<sup>2</sup>
-RUBY_READING = re.compile(r"(?:<rp>[^<>]*</rp>)?\s*<rt\b[^<>]*>([^<>]*)</rt>\s*(?:<rp>[^<>]*</rp>)?", re.I)
+RUBY_READING, RUBY_BRACKET = re.compile(r"<rt\b[^<>]*>([^<>]*)</rt>", re.I), re.compile(r"<rp>[^<>]*</rp>", re.I)
 INVISIBLE = re.compile(r"<(span|div|sup)\b[^<>]*(?:display:\s*none|\bnoprint\b)[^<>]*>[^<]*</\1\s*>", re.I)
 BREAK = re.compile(r"<(?:br|hr)\b[^<>]*>|</?(?:p|div|blockquote|center|li|ul|ol|dl|dd|dt|poem|h[1-6])\b[^<>]*>", re.I)
 TABLE_TAG = re.compile(r"<(/?)table\b[^<>]*>", re.I)
@@ -83,13 +86,13 @@ MAX_DEPTH = 100  # MediaWiki's $wgMaxPPExpandDepth
 EXTERNAL = re.compile(r"\[(?:(?:https?|ftp|news|mailto):|//)[^\s\[\]]*[ \t]*([^\[\]\n]*)\]", re.I)
 # A file whose brackets are broken, and a line of a gallery whose tags are.
 FILE = re.compile(
-    r"(?:File|Image|文件|档案|檔案|图像|圖像)\s*:[^\n|\[\]]{1,200}?\.(?:jpe?g|png|svg|gif|tiff?|webp|og[gv]|webm|pdf)\b[^\n]*",
-    re.I,
+    r"(?:File|file|Image|image|文件|档案|檔案|图像|圖像)\s*:[^\n|\[\]]{1,200}?"
+    r"\.(?i:jpe?g|png|svg|gif|tiff?|webp|og[gv]|webm|pdf)\b[^\n]*"
 )
 BARE_ASIDE = re.compile(f"(?<![（(，、；：,;: {ASIDE}]){ASIDE}([^{ASIDE_END}]*){ASIDE_END}")
 MAGIC = re.compile(r"__[A-Z\u4e00-\u9fff]{2,20}__")
 QUOTES = re.compile(r"''+")
-ODD_SPACES, SPACES = re.compile("[\t\u00a0\u2000-\u200a\u202f\u3000]+"), re.compile(" {2,}")
+ODD_SPACES, SPACES = re.compile("[\t\u00a0\u2000-\u200a\u202f\u3000]"), re.compile("  +")
 INVISIBLE_CHARACTERS = re.compile("[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060\ufeff\x00-\x08\x0b-\x1f\x7f]")
 HEADING = re.compile(rf"\n(={{1,6}})[ \t]*([^\n]+?)[ \t]*\1[ \t{HOLE}]*(?=\n|\Z)")
 HEADING_MARKUP = re.compile(rf"-\{{(?:[^{{}}|]*\||zh:)?|\}}-|\{{\{{[^{{}}]*\}}\}}|''+|[{HOLE}=:：]")
@@ -103,7 +106,7 @@ RESIDUE = re.compile(
 PAGE_NAMES = {"PAGENAME", "FULLPAGENAME", "BASEPAGENAME", "SUBPAGENAME", "PAGENAMEE", "ARTICLEPAGENAME"}
 FIND = finder(FAMILIES)
 BLOCKS = {"quotations", "lists", "foreign names"}  # families whose arguments may hold blank lines
-FUNCTIONS = {"formatnum", "lc", "uc", "lcfirst", "ucfirst"}  # parser functions: {{name:argument|…}}
+FUNCTIONS = {"#if", "formatnum", "lc", "uc", "lcfirst", "ucfirst"}  # parser functions: {{name:argument|…}}
 CLOSED_BY = {"{{": "}}", "[[": "]]", "-{": "}-", "{|": "|}"}
 OPENED_BY = {closer: opener for opener, closer in CLOSED_BY.items()}
 
@@ -159,7 +162,7 @@ def clean_page(
         text = _without_pointers(text)
     text = _render(PLAIN_DROP.sub(HOLE, text), page)
     if "[" in text:
-        text = EXTERNAL.sub(lambda m: m[1], text)
+        text = EXTERNAL.sub(lambda m: m[1] or HOLE, text)
     if "|" in text:
         text = FILE.sub(HOLE, text)
     if "__" in text:
@@ -177,7 +180,7 @@ def clean_page(
         text = BARE_ASIDE.sub(r"（\1）", text).replace(ASIDE, "").replace(ASIDE_END, "")
     text = page.converter.convert("\n".join(_lines(text, headings, page.broken_table)))
     if page.protected or PIPE in text:
-        text = text.translate(RESTORED)
+        text = STAND_IN.sub(lambda m: RESTORED[m[0]], text)
     return page.converter.title or (title and page.converter.convert(title)), text
 
 
@@ -193,12 +196,14 @@ def _without_tags(text: str, page: Page) -> str:
     if "<" not in text:
         return text
     if "<!--" in text:
-        text = COMMENT.sub("", text)
-    text = REF.sub(HOLE, RAW_TAG.sub(partial(_raw, page=page), text))
+        end = text.rfind("-->") + 3  # up to here every comment has an end, and looking for it is cheap
+        text = COMMENT.sub("", text[:end]) + text[end:]
+        text = OPEN_COMMENT.sub("", text)
+    text = REF.sub(HOLE, _without_raw(text, page))
     if "<sup" in text:
         text = EXPONENT.sub(lambda m: formulas.superscript(m[1]), text)
     if "<rt" in text:
-        text = RUBY_READING.sub(r"（\1）", text)
+        text = RUBY_READING.sub(r"（\1）", RUBY_BRACKET.sub("", text))
     if "display:" in text or "noprint" in text:
         text = INVISIBLE.sub("", text)
     if "able" in text:
@@ -206,9 +211,31 @@ def _without_tags(text: str, page: Page) -> str:
     return TAG.sub("", BREAK.sub("\n", text))
 
 
-def _raw(match: re.Match, page: Page) -> str:
-    page.protected = True
-    name, attributes, content = match[1].lower(), match[2], match[3]
+def _without_raw(text: str, page: Page) -> str:
+    """What stands in raw tags shown or dropped. A tag that is never closed is a tag like others."""
+    parts, position, unclosed = [], 0, set()
+    match = RAW_TAG.search(text)
+    while match:
+        name = match[1].lower()
+        end = None if name in unclosed else _closing(name).search(text, match.end())
+        if end:
+            page.protected = True
+            parts += text[position : match.start()], _raw(name, match[2], text[match.end() : end.start()])
+            position = end.end()
+        else:
+            unclosed.add(name)
+            parts.append(text[position : match.end()])
+            position = match.end()
+        match = RAW_TAG.search(text, position)
+    return "".join(parts) + text[position:] if parts else text
+
+
+@cache
+def _closing(tag: str) -> re.Pattern:
+    return re.compile(rf"</{tag}\s*>", re.I)
+
+
+def _raw(name: str, attributes: str, content: str) -> str:
     if name == "nowiki":
         return content.translate(PROTECTED)
     if name == "math":
@@ -441,7 +468,9 @@ def _close(left: str, right: str) -> tuple[str, str]:
         return before, after
     if tail and head:
         return left.rstrip(" "), after
-    return left, right.lstrip(" ") if left[-1:] == " " else right
+    if head and left[-1] == " ":
+        return left.rstrip(" "), right
+    return left, right.lstrip(" ") if left[-1] == " " else right
 
 
 # ------------------------------------------------------------------ lines

@@ -1,113 +1,103 @@
-"""What a reader of the rendered page sees survives cleaning; markup does not."""
+"""Dumps of any size and state become shards and a report, the same whoever cleans them."""
 
+import bz2
+import gzip
 import json
+import os
+import signal
+import subprocess
+import sys
 import time
-from collections import Counter
+from html import escape
+from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from course_utils import wiki_cleaning as wiki
-from course_utils.wiki_cleaning import RESIDUE, clean_wikitext
+from course_utils import wiki_dumps
+from course_utils.errors import CourseError
+from course_utils.wikitext import RESIDUE
 
 from .conftest import REPOSITORY
+from .test_wikitext import PAGES
 
 DUMP = REPOSITORY / "data/wiki/zhwiki-mini-pages-articles.xml.bz2"
 
 
-@pytest.mark.parametrize(
-    ("wikitext", "seen"),
-    [
-        ("'''鲁迅'''（{{bd|1881年|9月25日|1936年|10月19日|catIdx=L}}）", "鲁迅（1881年9月25日－1936年10月19日）"),
-        ("某人（{{bd|1980年||||catIdx=M}}）", "某人（1980年出生）"),
-        ("北京（{{lang-en|Beijing}}）是首都。", "北京（英语：Beijing）是首都。"),
-        ("学名：{{lang|la|''Panda''}}。", "学名：Panda。"),
-        ("用-{zh-hans:计算机;zh-hant:電腦;}-写-{作}-。", "用计算机写作。"),
-        ("-{H|zh-cn:网络;zh-tw:網路;}-上网。", "上网。"),
-        ("[[北京市|北京]]和[[天津]]。", "北京和天津。"),
-        ("{{link-en|本地名|Foreign}}与{{tsl|en|Foreign|译名}}。", "本地名与译名。"),
-        ("长{{convert|30|m|ft}}。", "长30米。"),
-        ("{{nowrap|另见{{link-en|清单|List}}}}。", "另见清单。"),
-        ("句子<ref name=a/>。<ref>{{cite|t={{a}}}}</ref>又<ref name=b>多\n行</ref>。", "句子。又。"),
-        ("前\n{| class=x\n|-\n| 表 || {{formatnum:1}}\n|}\n后", "前\n后"),
-        ("[[File:a.jpg|thumb|图[[甲|乙]]说明]]\n正文。", "正文。"),
-        ("<gallery>\nFile:a.jpg|图\n</gallery>正文。", "正文。"),
-        ("体积&nbsp;5&lt;6。", "体积 5<6。"),
-        ("無頭模板（{{unknown|x}}）留下整句。", "无头模板留下整句。"),
-        (
-            "== 历史 ==\n古城。\n== 参考文献 ==\n书。\n=== 注 ===\n注。\n== 地理 ==\n平原。",
-            "历史\n古城。\n地理\n平原。",
-        ),
-        ("[[Category:城市]]__NOTOC__\n[https://example.org 官网]。", "官网。"),
-        ("<!-- {{ 没有闭合 -->正文。", "正文。"),
-    ],
-)
-def test_what_a_reader_sees_is_kept(wikitext, seen):
-    assert clean_wikitext(wikitext) == seen
+def page(number: int, text: str, title: str = "", namespace: int = 0) -> str:
+    return (
+        f"<page><title>{title or f'条目{number}'}</title><ns>{namespace}</ns><id>{number}</id>"
+        f"<revision><id>9</id><text xml:space='preserve'>{escape(text)}</text></revision></page>\n"
+    )
 
 
-@pytest.mark.parametrize("opener", ["{{", "[[", "{|", "-{", "<ref>", "'''", "<!--"])
-def test_broken_markup_never_takes_the_rest_of_the_article(opener):
-    text = f"第一句。\n{'' if opener == '<!--' else opener}坏\n第二句。"
-    assert "第一句。" in clean_wikitext(text) and "第二句。" in clean_wikitext(text)
+def write_dump(path: Path, pages: list[str], end: str = "</mediawiki>") -> Path:
+    text = "<mediawiki xml:lang='zh'>\n<siteinfo></siteinfo>\n" + "".join(pages) + end
+    {".bz2": bz2.open, ".gz": gzip.open}.get(path.suffix, open)(path, "wb").write(text.encode())
+    return path
 
 
-@given(st.text(alphabet="{}[]|-=<>/!'*#:; \n甲乙ref=zhbd", max_size=200))
-def test_cleaning_never_raises(text):
-    clean_wikitext(text)
+PROSE = "'''甲'''（{{lang-en|A}}）是一座[[城市]]，历史悠久，人口众多，物产丰富。\n" * 40
 
 
-@pytest.mark.parametrize("piece", ["{{", "[[", "-{", "}}{{", "<ref>", "{{a|", "[[File:"])
-def test_time_is_linear_in_unclosed_markup(piece):
-    def seconds(n: int) -> float:
-        started = time.perf_counter()
-        clean_wikitext(piece * n)
-        return time.perf_counter() - started
-
-    short, long = (min(seconds(n) for _ in range(4)) for n in (4_000, 32_000))
-    assert long < 24 * short, "linear time is 8 times, quadratic 64"
+@pytest.fixture
+def small_batches(monkeypatch):
+    monkeypatch.setattr(wiki_dumps, "BATCH_BYTES", 20_000)
+    monkeypatch.setattr(wiki, "SHARD_BATCHES", 3)
 
 
-def test_templates_are_counted_with_how_they_were_rendered():
-    counts = Counter()
-    clean_wikitext("{{bd|1900年}}{{bd|1901年}}{{foo}}", counts)
-    assert counts == {("bd", "dates"): 2, ("foo", "dropped"): 1}
+# ------------------------------------------------------------------ pages
 
 
 @pytest.mark.parametrize(
     ("title", "namespace", "text", "reason"),
     [
-        ("甲", "", "#重定向 [[乙]]", "redirect"),
-        ("甲", "", "#REDIRECT [[乙]]", "redirect"),
-        ("甲", "", "'''甲'''可以指：\n{{disambig}}", "disambiguation"),
-        ("甲 (消歧义)", "", "甲可以指", "disambiguation"),
-        ("Template:甲", "Template", "x", "other namespace"),
-        ("甲", "", "'''甲'''是城市。", None),
+        ("甲", "0", "#重定向 [[乙]]", "redirect"),
+        ("甲", "0", "#REDIRECT [[乙]]", "redirect"),
+        ("甲", "0", "'''甲'''可以指：\n{{disambig}}", "disambiguation"),
+        ("甲", "0", "'''甲'''可以指：\n{{人名消歧義|x}}", "disambiguation"),
+        ("甲 (消歧义)", "0", "甲可以指", "disambiguation"),
+        ("甲", "0", "{{消歧义链接|乙}}甲是{{disambiguation needed}}城市。", None),
+        ("甲", "0", "{{主條目消歧義|乙}}甲是城市。", None),
+        ("Template:甲", "10", "x", "other namespace"),
+        ("C++: 语言", "0", "'''C++'''是语言。", None),
     ],
 )
 def test_pages_that_are_no_articles_are_dropped(title, namespace, text, reason):
     assert wiki.reason_to_drop(title, namespace, text) == reason
 
 
+def test_no_page_of_the_set_is_wrongly_kept_or_dropped():
+    for path in PAGES:
+        expected = json.loads(path.read_text(encoding="utf-8"))
+        text = path.with_suffix(".wikitext").read_text(encoding="utf-8")
+        xml = page(1, text, escape(expected["title"]), expected.get("ns", 0)).encode()
+        assert bool(wiki.clean_batch(xml).pages["kept"]) == expected["keep"], path.stem
+
+
+# ------------------------------------------------------------------ the embedded dump
+
+
 def test_the_embedded_dump_gives_its_articles_without_residue(tmp_path):
     manifest = wiki.clean_dumps([DUMP], tmp_path / "out")
-    report = json.loads((tmp_path / "out/report.json").read_text(encoding="utf-8"))
+    report = wiki.read_report(tmp_path / "out")
     articles = list(wiki.read_articles(tmp_path / "out"))
     assert report["pages"]["kept"] == manifest.summary["kept"] == len(articles) >= 500
     assert sum(count for fate, count in report["pages"].items() if fate != "kept") >= 60
     assert report["residue"] == {} and not any(RESIDUE.search(row["text"]) for row in articles)
+    assert report["damaged"] == [] and report["speed"]["MB_per_second"] > 0
+    assert {"template": "bd", "family": "dates", "times": 68} in report["templates"]
     people = {row["title"]: row["text"] for row in articles}
     assert "1881年9月25日" in people["鲁迅"], "birth dates survive cleaning"
 
 
 def test_every_fact_sentence_of_the_dump_survives(tmp_path):
     """The builder knows what it marked up; the cleaner must give all of it back."""
-    import sys
-
     sys.path.insert(0, str(REPOSITORY / "data/builder"))
     import wiki as builder
     from facts import World
+
+    from course_utils.language_conversion import to_simplified
 
     world = World.load()
     wiki.clean_dumps([DUMP], tmp_path / "out")
@@ -119,11 +109,145 @@ def test_every_fact_sentence_of_the_dump_survives(tmp_path):
         for fact in world.facts_of(entity)
         if fact.relation.column in {column for _, columns in builder.LAYOUT[kind] for column in columns}
     ]
-    lost = [sentence for sentence in told if wiki.to_simplified()(sentence) not in text]
+    lost = [sentence for sentence in told if to_simplified()(sentence) not in text]
     assert len(told) > 2_000 and len(lost) <= 0.01 * len(told), lost[:5]
 
 
-def test_a_real_article_keeps_its_prose_and_loses_its_markup(shared_file):
-    text = clean_wikitext(shared_file("zhwiki/QUIC-excerpt.wikitext").read_text(encoding="utf-8"))
-    assert "快速UDP网路连接（英语：Quick UDP Internet Connections，缩写：QUIC）是一种实验性的传输层" in text
-    assert not RESIDUE.search(text)
+# ------------------------------------------------------------------ reading dumps
+
+
+@pytest.mark.parametrize("suffix", [".xml", ".xml.bz2", ".xml.gz"])
+def test_every_form_of_a_dump_gives_its_pages(tmp_path, suffix):
+    dump = write_dump(tmp_path / f"dump{suffix}", [page(i, PROSE) for i in range(5)])
+    assert [p.id for p in wiki_dumps.read_pages(dump)] == list("01234")
+
+
+def test_a_multistream_dump_and_parallel_decompression_give_the_same_pages(tmp_path, small_batches):
+    plain = write_dump(tmp_path / "dump.xml", [page(i, PROSE) for i in range(60)])
+    text = plain.read_bytes()
+    multistream = tmp_path / "dump.xml.bz2"
+    multistream.write_bytes(b"".join(bz2.compress(text[i : i + 50_000]) for i in range(0, len(text), 50_000)))
+    expected = [(b.start, b.end) for b in wiki_dumps.read_batches([plain])]
+    for workers in (1, 4):
+        assert [(b.start, b.end) for b in wiki_dumps.read_batches([multistream], workers=workers)] == expected
+
+
+def test_a_page_longer_than_a_batch_is_read_whole(tmp_path, small_batches):
+    dump = write_dump(tmp_path / "dump.xml", [page(1, PROSE), page(2, PROSE * 20), page(3, PROSE)])
+    assert [p.id for p in wiki_dumps.read_pages(dump)] == ["1", "2", "3"]
+
+
+@pytest.mark.parametrize("suffix", [".xml", ".xml.bz2", ".xml.gz"])
+@pytest.mark.parametrize("workers", [1, 4])
+def test_a_cut_off_dump_keeps_all_before_the_cut(tmp_path, small_batches, suffix, workers):
+    import random
+
+    noise = ["".join(random.Random(i).choices("天地玄黄宇宙洪荒日月盈昃", k=3_000)) for i in range(400)]
+    whole = write_dump(tmp_path / f"whole{suffix}", [page(i, text) for i, text in enumerate(noise)])
+    cut = tmp_path / f"cut{suffix}"
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size * 9 // 10])
+    manifest = wiki.clean_dumps([cut], tmp_path / "out", workers=workers)
+    rows = list(wiki.read_articles(tmp_path / "out"))
+    assert len(rows) >= 100 and [row["text"] for row in rows] == noise[: len(rows)]
+    (message,) = manifest.summary["damaged"]
+    place = f"in page 条目{len(rows)}" in message or f"after page 条目{len(rows) - 1}" in message
+    assert place and "byte" in message and "download it again" in message
+
+
+def test_corrupt_bytes_in_the_middle_keep_all_before_them(tmp_path, small_batches):
+    whole = write_dump(tmp_path / "dump.xml.bz2", [page(i, PROSE) for i in range(3_000)])
+    data = bytearray(whole.read_bytes())
+    data[len(data) // 2 : len(data) // 2 + 40] = bytes(40)
+    whole.write_bytes(data)
+    manifest = wiki.clean_dumps([whole], tmp_path / "out", workers=1)
+    assert 100 < manifest.summary["kept"] < 3_000 and "damaged or cut off at byte" in manifest.summary["damaged"][0]
+
+
+def test_a_page_that_is_no_xml_costs_itself(tmp_path):
+    bad = page(1, PROSE).replace("<revision>", "<revision><<")
+    dump = write_dump(tmp_path / "dump.xml", [page(0, PROSE), bad, page(2, PROSE)])
+    manifest = wiki.clean_dumps([dump], tmp_path / "out", workers=1)
+    assert manifest.summary["kept"] == 2
+    assert "page 条目1" in manifest.summary["damaged"][0] and "byte" in manifest.summary["damaged"][0]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("missing.xml", None, "missing"),
+        ("a.xml", b"hello", "byte 0: not a MediaWiki XML dump"),
+        ("a.xml.bz2", b"hello", "damaged or cut off at byte 0"),
+        ("a.xml.gz", b"hello", "damaged or cut off at byte 0"),
+        ("a.xml", b"<mediawiki></mediawiki>", "no page in it"),
+    ],
+)
+def test_what_is_no_dump_is_refused_in_one_line(tmp_path, name, content, message):
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(CourseError, match=message) as caught:
+        wiki.clean_dumps([tmp_path / name], tmp_path / "out")
+    assert "\n" not in str(caught.value) and not (tmp_path / "out").exists()
+
+
+# ------------------------------------------------------------------ workers, resuming
+
+
+def test_several_dumps_and_any_number_of_workers_give_the_same_bytes(tmp_path, small_batches):
+    dumps = [
+        write_dump(tmp_path / f"{n}.xml.bz2", [page(i, PROSE.replace("甲", f"甲{n}{i}")) for i in range(40)])
+        for n in "ab"
+    ]
+    made = [wiki.clean_dumps(dumps, tmp_path / str(workers), workers=workers).outputs for workers in (1, 2, 3)]
+    assert made[0] == made[1] == made[2] and len(wiki.shards(tmp_path / "1")) > 2
+
+
+def test_a_dask_cluster_gives_the_same_bytes(tmp_path):
+    distributed = pytest.importorskip("distributed")
+    here = wiki.clean_dumps([DUMP], tmp_path / "here", workers=1)
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+        there = wiki.clean_dumps([DUMP], tmp_path / "there", backend="dask", scheduler=cluster.scheduler_address)
+    assert here.outputs == there.outputs
+
+
+def test_an_unknown_backend_is_refused(tmp_path):
+    with pytest.raises(CourseError, match="processes, dask, ray"):
+        wiki.clean_dumps([DUMP], tmp_path / "out", backend="spark")
+
+
+def test_a_killed_run_goes_on_at_its_next_shard_and_ends_with_the_same_bytes(tmp_path, small_batches):
+    dump = write_dump(tmp_path / "dump.xml.bz2", [page(i, PROSE.replace("甲", f"甲{i}")) for i in range(400)])
+    code = (
+        "import sys\nfrom pathlib import Path\nfrom course_utils import wiki_cleaning, wiki_dumps\n"
+        "wiki_dumps.BATCH_BYTES, wiki_cleaning.SHARD_BATCHES = 20_000, 3\n"
+        "clean, wait = wiki_cleaning.clean_batch, __import__('time').sleep\n"
+        "wiki_cleaning.clean_batch = lambda *given: (wait(0.05), clean(*given))[1]\n"
+        "wiki_cleaning.clean_dumps([Path(sys.argv[1])], Path(sys.argv[2]), workers=1)\n"
+    )
+    run = subprocess.Popen([sys.executable, "-c", code, str(dump), str(tmp_path / "out")], cwd=REPOSITORY)
+    while not list(tmp_path.glob(".out.unfinished-*/wiki-00001.jsonl")):
+        assert run.poll() is None, "it ended before it could be killed"
+        time.sleep(0.01)
+    os.kill(run.pid, signal.SIGKILL)
+    run.wait()
+    (unfinished,) = tmp_path.glob(".out.unfinished-*")
+    first = unfinished / "wiki-00000.jsonl"
+    inode = first.stat().st_ino
+    resumed = wiki.clean_dumps([dump], tmp_path / "out", workers=1)
+    assert (tmp_path / "out/wiki-00000.jsonl").stat().st_ino == inode, "the finished shard was not made again"
+    assert resumed.outputs == wiki.clean_dumps([dump], tmp_path / "whole", workers=1).outputs
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is read from /proc")
+def test_memory_does_not_grow_with_the_dump(tmp_path):
+    code = (
+        "import sys\nfrom pathlib import Path\nfrom course_utils.wiki_cleaning import clean_dumps\n"
+        "clean_dumps([Path(sys.argv[1])], Path(sys.argv[2]), workers=1)\n"
+        "print(next(line for line in open('/proc/self/status') if line.startswith('VmHWM')).split()[1])"
+    )
+    peaks = []
+    for times in (2_000, 20_000):  # 5 MB and 50 MB
+        dump = write_dump(tmp_path / f"{times}.xml", [page(i, PROSE) for i in range(times // 4)])
+        command = [sys.executable, "-c", code, str(dump), str(tmp_path / f"out{times}")]
+        printed = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout
+        peaks.append(int(printed.split()[-1]))
+    assert peaks[1] < 1.1 * peaks[0]

@@ -5,6 +5,7 @@ the namespaces, then one <page> with its latest <revision>. About one article in
 characters, as on the real site.
 """
 
+import re
 from collections.abc import Iterator
 from functools import cache
 from xml.sax.saxutils import escape
@@ -241,7 +242,7 @@ def _ornament(entity: Entity, heading: str) -> str:
             '{| class="wikitable"\n|+ 统计\n! 年份 !! 数值\n|-\n| 2010 || 12\n|-\n| 2020 || {{formatnum:3456}}\n|}\n',
             f"<gallery mode=packed>\nFile:{name} a.jpg|图一\nFile:{name} b.jpg|[[图]]二\n</gallery>\n",
             "{{main|%s列表}}\n" % heading,
-            "{{quote box|width=30%|quote={{lang|zh|引文}}|source=——[[书]]}}\n",
+            "{{multiple image|width=150|image1=%s b.jpg|caption1={{lang|zh|远景}}|caption2=[[近景]]}}\n" % name,
         ),
         "ornament", name, heading,
     )  # fmt: skip
@@ -308,4 +309,7 @@ def _converter():
 
 
 def _traditional(text: str) -> str:
-    return _converter().convert(text)
+    """Text as a writer of traditional characters types it. What stands in -{ }- is locked, and stays."""
+    return "".join(
+        part if part.startswith("-{") else _converter().convert(part) for part in re.split(r"(-\{[^{}]*\}-)", text)
+    )

@@ -1,0 +1,225 @@
+"""What a reader of the rendered page sees survives cleaning; markup does not."""
+
+import json
+import random
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from course_utils.wiki_templates import FAMILIES
+from course_utils.wikitext import RESIDUE, clean_page, clean_wikitext
+
+from .conftest import REPOSITORY
+
+ZHWIKI = REPOSITORY / "tests/zhwiki"
+PAGES = sorted(ZHWIKI.glob("*.json"))
+
+
+@pytest.mark.parametrize(
+    ("wikitext", "seen"),
+    [
+        # dates
+        ("'''鲁迅'''（{{bd|1881年|9月25日|1936年|10月19日|catIdx=L}}）", "鲁迅（1881年9月25日－1936年10月19日）"),
+        ("鲁迅{{BD|1881年|9月25日|1936年|10月19日}}，作家", "鲁迅（1881年9月25日－1936年10月19日），作家"),
+        ("某人（{{bd|1980年|1月2日|||catIdx=M}}）", "某人（1980年1月2日－）"),
+        ("孔子（{{生卒年|前551年|9月28日|前479年|4月11日}}）", "孔子（前551年9月28日－前479年4月11日）"),
+        ("某人（{{bd|?||23年||catIdx=W}}）", "某人（?－23年）"),
+        ("某人（{{bd|||||catIdx=W}}）是人", "某人是人"),
+        ("{{birth date and age|1980|5|3}}生", "1980年5月3日生"),
+        ("享年{{age|1399|3|16|1435|1|31}}岁", "享年35岁"),
+        # languages and links
+        ("北京（{{lang-en|Beijing}}）是首都。", "北京（英语：Beijing）是首都。"),
+        ("学名：{{lang|la|''Panda''}}。{{langx|fr|Paris}}", "学名：Panda。法语：Paris"),
+        ("北京（{{IPA|[peɪ]}}）是首都", "北京是首都"),
+        ("北京（{{lang-en|Beijing}}，{{IPA-en|x}}）", "北京（英语：Beijing）"),
+        ("{{link-en|本地名|Foreign}}与{{tsl|en|Foreign|译名}}、{{le|甲|A|乙}}", "本地名与译名、乙"),
+        ("{{ill|中文|en|English}}、{{tsl|en|X||公平}}、{{ilh|lang-code=en|d=显示}}", "中文、公平、显示"),
+        ("[[北京市|北京]]和[[天津]]、[[:Category:城市]]。", "北京和天津、Category:城市。"),
+        ("[[File:a.jpg|thumb|图[[甲|乙]]{{le|x|y}}说明]]\n正文。", "正文。"),
+        ("[[Category:城市]]__NOTOC__\n[https://example.org 官网]。[[en:City]]", "官网。"),
+        ("{{ruby|漢字|かんじ}}", "汉字（かんじ）"),
+        ("<ruby>字<rp>(</rp><rt>zì</rt><rp>)</rp></ruby>", "字（zì）"),
+        # formatting and numbers
+        ("{{nowrap|另见{{link-en|清单|List}}}}，{{color|red|红}}{{small|小}}。", "另见清单，红小。"),
+        ("长{{convert|30|m|ft}}。", "长30米（98英尺）。"),
+        ("高{{convert|8848.86|m|ft}}，{{cvt|10|km|mi}}", "高8,848.86米（29,031.7英尺），10 km（6.2 mi）"),
+        ("{{val|1.67|e=-27|u=kg}}，{{formatnum:1234567}}", "1.67×10⁻²⁷ kg，1,234,567"),
+        ("{{frac|1|2}}，10<sup>6</sup>，H<sub>2</sub>O，{{chem|H|2|O}}", "1/2，10⁶，H2O，H2O"),
+        ("质能<math>E = mc^2</math>，<math>\\frac{1}{2}</math>", "质能E = mc²，1/2"),
+        ("矩阵<math>\\begin{matrix}1\\end{matrix}</math>。", "矩阵。"),
+        ("{{CHN}}和{{flag|USA}}{{flagicon|JPN}}", "中国和美国"),
+        ("{{fact|有人这样说|time=2008-03-19}}{{来源请求|2010年3月}}", "有人这样说"),
+        ("{{ubl|甲|乙}}", "甲\n乙"),
+        ("{{quote|落霞与孤鹜齐飞|王勃}}", "落霞与孤鹜齐飞\n——王勃"),
+        ("{{PAGENAME}}是城市", "题目是城市"),
+        # references, tables, tags
+        ("句子<ref name=a/>。<ref>{{cite|t={{a}}}}</ref>又<ref name=b>多\n行</ref>{{r|a}}{{sfn|王}}。", "句子。又。"),
+        ("前\n{| class=x\n|-\n| 表 || {{formatnum:1}}\n{|\n| 内\n|}\n|}\n后", "前\n后"),
+        ("<gallery>\nFile:a.jpg|图\n</gallery>正文。", "正文。"),
+        ("体积&nbsp;5&lt;6，<nowiki>[[不是]]</nowiki>链接", "体积 5<6，[[不是]]链接"),
+        ("<syntaxhighlight lang=c>\nint a;\n</syntaxhighlight>\n代码", "代码"),
+        ("<!-- {{ 没有闭合 -->正文。", "正文。"),
+        ("main()和printf()函数", "main()和printf()函数"),
+        ("無頭模板（{{unknown|x}}）留下整句，{{unknown}}，好（{{x}}；乙）。", "无头模板留下整句，好（乙）。"),
+        ("* 甲\n** 乙\n# 丙\n; 丁:戊\n----\n", "甲\n乙\n丙\n丁\n戊"),
+        ("#如果不是重定向", "如果不是重定向"),
+        (
+            "== 历史 ==\n古城。\n== 參考文獻 ==\n书。\n=== 注 ===\n注。\n== 地理 ==\n平原。\n== 注释与外部链接 ==\nx",
+            "历史\n古城。\n地理\n平原。",
+        ),
+        ("== 空 ==\n== 历史 ==\n=== 古代 ===\n古城。", "历史\n古代\n古城。"),
+    ],
+)
+def test_what_a_reader_sees_is_kept(wikitext, seen):
+    assert clean_page("题目", wikitext)[1] == seen
+
+
+def test_headings_and_tables_as_asked():
+    text = "== 人口 ==\n{| class=wikitable\n! 年 !! 人\n|-\n| style=x | [[2010年]] || 12\n|}\n很多。"
+    assert clean_wikitext(text, tables="text") == "人口\n年，人\n2010年，12\n很多。"
+    assert clean_wikitext(text, headings=False) == "很多。"
+
+
+def test_a_family_of_ones_own_comes_first_and_is_counted():
+    mine = ("mine", ("身高",), lambda name, args, named: f"{args[0]}厘米")
+    templates = Counter()
+    assert clean_wikitext("他{{身高|180}}。", families=(mine, *FAMILIES), templates=templates) == "他180厘米。"
+    assert templates == {("身高", "mine"): 1}
+    assert clean_wikitext("他{{身高|180}}。", templates=templates) == "他。"
+    assert templates[("身高", "unknown")] == 1
+
+
+# ------------------------------------------------------------------ whole articles
+
+
+def measure(pages) -> tuple[list[str], list[str], list[str]]:
+    """-> (visible strings, those lost, what was kept and should not be)."""
+    visible, lost, extra = [], [], []
+    for path in pages:
+        expected = json.loads(path.read_text(encoding="utf-8"))
+        if not expected["keep"]:
+            continue
+        text = clean_page(expected["title"], path.with_suffix(".wikitext").read_text(encoding="utf-8"))[1]
+        for string in expected["visible"]:
+            alternatives = string["any"] if isinstance(string, dict) else [string]
+            visible.append(alternatives[0])
+            if not any(other in text for other in alternatives):
+                lost.append(f"{path.stem}: {alternatives[0]}")
+        extra += [f"{path.stem}: {string}" for string in expected["absent"] if string in text]
+        if "<nowiki>[[" not in path.with_suffix(".wikitext").read_text(encoding="utf-8"):  # the reader sees brackets
+            extra += [f"{path.stem}: {match.group()}" for match in RESIDUE.finditer(text)]
+    return visible, lost, extra
+
+
+def test_articles_of_every_kind_keep_their_prose_and_nothing_else():
+    """The articles were written, with what a reader sees of them, before the cleaner saw them."""
+    visible, lost, extra = measure(PAGES)
+    assert len(visible) > 800
+    assert len(lost) <= 0.01 * len(visible), lost
+    assert not extra
+
+
+def test_a_real_article_keeps_its_prose_and_loses_its_markup(shared_file):
+    text = clean_wikitext(shared_file("zhwiki/QUIC-excerpt.wikitext").read_text(encoding="utf-8"))
+    assert "快速UDP网路连接（英语：Quick UDP Internet Connections，缩写：QUIC）是一种实验性的传输层" in text
+    assert "以为确立下一代规范做准备。\n介绍\n第一个变化" in text
+    assert not RESIDUE.search(text) and "参见" not in text
+
+
+# ------------------------------------------------------------------ broken and hostile markup
+
+
+@pytest.mark.parametrize(
+    "opener", ["{{", "[[", "{|", "-{", "<ref>", "'''", "<!--", "<math>", "{{bd|", "[[File:", "<nowiki>"]
+)
+def test_broken_markup_never_takes_the_rest_of_the_article(opener):
+    text = f"第一句。\n{opener}坏\n第二句。\n\n== 节 ==\n第三句。"
+    seen = clean_wikitext(text)
+    assert all(sentence in seen for sentence in ("第一句。", "第二句。", "节\n第三句。"))
+
+
+@pytest.mark.parametrize(
+    ("broken", "seen"),
+    [
+        ("深{{convert|200|m|ft；最深。\n\n海底。\n\n== 争议 ==\n中国认为}}，日本", "海底。\n争议\n中国认为，日本"),
+        ("{|\n! 近地点\n| 439\n\n== 影响 ==\n成为第五个国家。\n{|\n| 其他\n|}\n每年", "影响\n成为第五个国家。\n每年"),
+        ("按下[[Escape鍵|{{Key press]]可以回到普通模式。", "按下Escape键可以回到普通模式。"),
+        ("{{统计表|YYN}}\n|-\n| 1986 || 2\n|}\n后来", "后来"),
+        ("[[File:a.jpg|thumb|图，从[[河]]望]\n正文", "正文"),
+        ("{{Infobox person\n| name = 甲\n| born = {{bd|1年}}\n'''甲'''是人。", "甲是人。"),
+    ],
+)
+def test_damage_costs_itself(broken, seen):
+    assert clean_wikitext(broken).endswith(seen)
+
+
+PIECES = "{{ }} [[ ]] -{ }- {| |} | = ' < > ! * # : ; / \n 甲乙 ref math nowiki zh bd == File: http: {{! <!-- --> __ &".split(
+    " "
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(st.sampled_from(PIECES), max_size=60).map("".join) | st.text(max_size=100))
+def test_cleaning_never_raises_and_leaves_no_sign_of_its_own(text):
+    for tables in ("drop", "text"):
+        seen = clean_wikitext(text, tables=tables)
+        assert not any("\ufdd0" <= char <= "\ufdef" for char in seen)
+
+
+def mutated(text: str, seed: int) -> str:
+    """Real markup, damaged: pieces cut out, doubled, moved, and brackets thrown in."""
+    chance = random.Random(seed)
+    for _ in range(8):
+        start, length, place = chance.randrange(len(text)), chance.randrange(1, 60), chance.randrange(len(text))
+        piece = text[start : start + length]
+        if chance.random() < 0.5:
+            text = text[:start] + text[start + length :]
+        text = text[:place] + chance.choice([piece, *PIECES]) + text[place:]
+    return text
+
+
+@pytest.mark.parametrize("page", PAGES[::4], ids=lambda page: page.stem)
+def test_mutated_real_markup_is_cleaned_in_linear_time(page: Path):
+    text = page.with_suffix(".wikitext").read_text(encoding="utf-8")
+    for seed in range(6):
+        broken = mutated(text, seed)
+        clean_wikitext(broken)
+    short, long = elapsed(broken * 4), elapsed(broken * 32)
+    assert long < 8 * short * 4 + 0.05, "eight times the text took more than 32 times the time"
+
+
+def elapsed(text: str) -> float:
+    best = 1e9
+    for _ in range(3):
+        started = time.process_time()
+        clean_wikitext(text)
+        best = min(best, time.process_time() - started)
+    return best
+
+
+HOSTILE = ["{{", "[[", "-{", "}}{{", "<ref>", "{{a|", "[[File:", "{{nowrap|", "{{a|}}", "\n{|", "'''", "<!--", "<math>", "{{{",
+           "{{convert|", "-{zh-cn:", "-{A|zh-cn:a;", "[http://", "}}", "|}\n", "\n==", "（{{x}}", "[[a|{{b]]", "<nowiki>", "&", "<!--\n", "<pre>\n", "<table>"]  # fmt: skip
+
+
+@pytest.mark.parametrize("piece", HOSTILE)
+@pytest.mark.parametrize("after", ["", "甲"])
+def test_time_is_linear_in_the_length_of_hostile_markup(piece, after):
+    short, long = elapsed((piece + after) * 2_000), elapsed((piece + after) * 16_000)
+    assert long < 8 * short * 4 + 0.05, f"8 times the text took {long / short:.0f} times the time"
+
+
+@given(st.recursive(
+    st.text(alphabet="甲乙丙丁，。", min_size=1, max_size=8),
+    lambda inner: st.builds("{{{{nowrap|{}}}}}".format, inner) | st.builds("[[目标|{}]]".format, inner)
+    | st.builds("{}{}".format, inner, inner) | st.builds("'''{}'''".format, inner) | st.builds("<small>{}</small>".format, inner)
+    | st.builds("{{{{未知|{}}}}}".format, inner) | st.builds("-{{{}}}-".format, inner) | st.builds("<ref>{}</ref>".format, inner)
+    | st.builds("\n{{|\n| {}\n|}}\n".format, inner) | st.builds("<!-- {} -->".format, inner),
+    max_leaves=12,
+))  # fmt: skip
+@settings(max_examples=300, deadline=None)
+def test_well_formed_markup_of_any_depth_leaves_no_markup(wikitext):
+    assert not RESIDUE.search(clean_wikitext(wikitext).replace("，，", "").replace("（", ""))
