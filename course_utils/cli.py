@@ -56,6 +56,22 @@ def _figure(value: object) -> str:
 
 
 @app.command()
+def download(
+    targets: Annotated[list[str], typer.Argument(help="zhwiki, baike, medical, belle, tokenizer")],
+    profile: Annotated[str, typer.Option("-p", "--profile", envvar="COURSE_PROFILE", help="who reads it")] = "gpu-6gb",
+) -> None:
+    """00 Fetch the real sources that a large profile reads to downloads/. Started again, it goes on where it was.
+
+    Mirrors: HF_ENDPOINT=https://hf-mirror.com, WIKIMEDIA_MIRROR=https://...
+    """
+    from . import downloading
+
+    for target in targets:
+        for path, address in downloading.download(target, profiles.load(profile)):
+            console.print(f"[green]✓[/] {artifacts.shown(path)}  [dim]{address or 'is there'}[/]", highlight=False)
+
+
+@app.command()
 def wiki_clean(
     dumps: Annotated[
         list[Path] | None, typer.Option("-i", "--input", help="MediaWiki XML dump(s), .xml .bz2 .gz")

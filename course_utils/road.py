@@ -109,11 +109,6 @@ def run(profile: Profile, *, force: bool = False, report: Callable[[Step, artifa
 def status(profile: Profile) -> list[State]:
     """The state of every step, in order. Nothing is made or changed."""
     states, stale = [], set()
-
-    def from_stale(name: str) -> bool:
-        """Whether an input is a stale step's folder or a file in it."""
-        return name in stale or name.rpartition("/")[0] in stale
-
     for step in STEPS:
         folder = step.folder(profile)
         manifest = artifacts.read_manifest(folder)
@@ -121,12 +116,13 @@ def status(profile: Profile) -> list[State]:
             with artifacts.asking():
                 do(step, profile)
             # What is made from an outdated step will be outdated once that step is made again.
-            state = "outdated" if any(from_stale(name) for name in manifest.inputs) else "done"
+            state = "outdated" if stale & set(manifest.inputs) else "done"
         except artifacts.Pending as pending:
             state = str(pending)
         except CourseError:  # an earlier step or a source is missing
             state = "outdated" if manifest else "to do"
         if state != "done":
-            stale.add(artifacts.shown(folder))
+            files = manifest.outputs if manifest else ()
+            stale.update(map(artifacts.shown, [folder, *(folder / name for name in files)]))
         states.append(State(step, state, manifest))
     return states

@@ -11,9 +11,7 @@ from course_utils import deduplication, profiles, wiki_cleaning
 from course_utils.deduplication import deduplicate, similarity
 from course_utils.errors import CourseError
 
-WORDS = (
-    "北京 上海 的 是 在 城市 历史 人口 河流 山脉 大学 铁路 气候 著名 位于 拥有 发展 文化 经济 首都 古代 现代".split()
-)
+WORDS = ["北京", "上海", "的", "是", "在", "城市", "历史", "人口", "河流", "大学", "铁路", "气候"]
 
 
 def text(seed: int, words: int = 100) -> str:
@@ -63,9 +61,9 @@ def test_the_first_of_equal_and_of_similar_documents_stays_within_and_across_cor
     found = report(out)
     assert found["corpora"]["medical"]["documents"] == {"read": 4, "too short": 1, "exact": 1, "near": 1, "kept": 1}
     assert found["corpora"]["wiki"]["characters"] == {"read": len(a) + len(b), "kept": len(a) + len(b)}
-    assert {(row["in"], row["of"], row["kind"]) for row in found["duplicates"]} == {
-        ("baike", "wiki", "exact"), ("baike", "baike", "near"), ("medical", "wiki", "near"), ("medical", "baike", "exact"),
-    }  # fmt: skip
+    where = {(row["in"], row["of"]): row["kind"] for row in found["duplicates"]}
+    assert where.pop(("baike", "wiki")) == where.pop(("medical", "baike")) == "exact"
+    assert where == {("baike", "baike"): "near", ("medical", "wiki"): "near"}
     assert all(row["similarity"] == 1 if row["kind"] == "exact" else 0.8 <= row["similarity"] < 1
                for row in found["examples"])  # fmt: skip
     assert not (out / "scratch").exists()
@@ -174,7 +172,7 @@ def test_texts_of_one_pattern_are_far_from_the_threshold(world, monkeypatch):
 
 
 def test_memory_grows_by_little_more_than_the_arrays(tmp_path):
-    """What 20,000 more documents add to the peak, traced by Python: not their texts, of about a kilobyte each."""
+    """What 10,000 more documents add to the peak, traced by Python: not their texts, of about a kilobyte each."""
 
     def peak(count: int) -> int:
         rows = [{"text": text(i, 5) * 60 + text(i, 20)} for i in range(count)]
@@ -187,4 +185,4 @@ def test_memory_grows_by_little_more_than_the_arrays(tmp_path):
         return traced
 
     peak(100)  # imports
-    assert (peak(30_000) - peak(10_000)) / 20_000 < 200
+    assert (peak(15_000) - peak(5_000)) / 10_000 < 250
