@@ -20,9 +20,10 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
+from email.message import Message
 from pathlib import Path, PurePosixPath
+from typing import TypeVar
 from urllib.parse import quote, urljoin, urlsplit
 
 from . import __version__, artifacts, profiles
@@ -37,6 +38,8 @@ ATTEMPTS = 5  # in a row that bring no byte
 FIRST_WAIT = 1.0  # seconds; doubled after each of them
 CHUNK = 2**20  # bytes
 PASSING = (408, 425, 429, 500, 502, 503, 504)  # HTTP states that may be better the next time
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -205,6 +208,7 @@ def unpack(archive: Path, path: Path) -> None:
 def _transfer(remote: Remote, partial: Path, line: Line) -> None:
     """Fill ``partial`` up to its end, by as many requests as it takes."""
     validator, failures, started, first = "", 0, time.monotonic(), _size(partial)
+    name = PurePosixPath(urlsplit(remote.url).path).name[:40]
     while remote.size is None or _size(partial) < remote.size:
         have = _size(partial)
         wanted = {"Range": f"bytes={have}-", **({"If-Range": validator} if validator else {})} if have else {}
@@ -224,7 +228,7 @@ def _transfer(remote: Remote, partial: Path, line: Line) -> None:
                         file.write(chunk)
                         done = file.tell()
                         speed = (done - first) / 1e6 / (time.monotonic() - started)
-                        line.update(done, f"{done / 1e6:,.0f} MB, {max(speed, 0):.1f} MB/s")
+                        line.update(done, f"{name} {done / 1e6:,.0f} MB, {max(speed, 0):.1f} MB/s")
             if not total or _size(partial) >= total:
                 return
         except urllib.error.HTTPError as error:
@@ -309,39 +313,53 @@ def _opened(url: str, headers: dict[str, str]) -> http.client.HTTPResponse:
     return urllib.request.build_opener(_Redirects).open(request, timeout=TIMEOUT)
 
 
-@contextmanager
-def _told_plainly(url: str) -> Iterator[None]:
-    """Errors of a request as one line that says what to do."""
-    try:
-        yield
-    except urllib.error.HTTPError as error:
-        raise _refused(url, error) from None
-    except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
-        raise _unreachable(url, str(getattr(error, "reason", error))) from None
+def _patiently(url: str, ask: Callable[[], T]) -> T:
+    """What ``ask`` returns, at the third try if need be; its errors as one line that says what to do."""
+    trouble = ""
+    for wait in (FIRST_WAIT, 2 * FIRST_WAIT, 0):
+        try:
+            return ask()
+        except urllib.error.HTTPError as error:
+            if error.code not in PASSING:
+                raise _refused(url, error) from None
+            trouble = f"the server answers {error.code}"
+        except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
+            trouble = str(getattr(error, "reason", error))
+        time.sleep(wait)
+    raise _unreachable(url, trouble)
 
 
 def _text(url: str) -> str:
-    with _told_plainly(url), _opened(url, {}) as answer:
-        return answer.read(2**24).decode("utf-8", errors="replace")
+    def ask() -> str:
+        with _opened(url, {}) as answer:
+            return answer.read().decode("utf-8", errors="replace")
+
+    return _patiently(url, ask)
 
 
-def _head(url: str) -> dict | None:
-    """Headers of a file of the Hub, or None if it is not there. The Hub itself tells the checksum, not where it leads:
-    only a repository that was renamed is followed."""
+def _head(url: str) -> Message | None:
+    """Headers of a file of the Hub, or None if it is not there.
+
+    The Hub itself tells the checksum, and not the server it leads to; only a repository that was renamed is followed.
+    """
     opener = urllib.request.build_opener(_NoRedirects)
+
+    def ask() -> tuple[int, Message]:
+        try:
+            with opener.open(urllib.request.Request(url, headers=AGENT, method="HEAD"), timeout=TIMEOUT) as answer:
+                return answer.status, answer.headers
+        except urllib.error.HTTPError as answer:
+            if answer.code == 404 or 300 <= answer.code < 400:
+                return answer.code, answer.headers
+            raise
+
     for _ in range(5):
-        request = urllib.request.Request(url, headers=AGENT, method="HEAD")
-        with _told_plainly(url):
-            try:
-                return opener.open(request, timeout=TIMEOUT).headers
-            except urllib.error.HTTPError as answer:
-                if answer.code == 404:
-                    return None
-                if answer.code not in (301, 302, 303, 307, 308):
-                    raise
-                if answer.headers.get("X-Linked-Etag"):
-                    return answer.headers
-                url = urljoin(url, answer.headers["Location"])
+        status, headers = _patiently(url, ask)
+        if status < 300 or headers.get("X-Linked-Etag"):
+            return headers
+        if status == 404:
+            return None
+        url = urljoin(url, headers["Location"])
     raise CourseError(f"{url} leads in a circle: name another mirror with $HF_ENDPOINT")
 
 
