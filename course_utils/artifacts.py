@@ -138,10 +138,13 @@ def build(
     """
     import filelock
 
+    from .profiles import course_root
+
     inputs = list(inputs)
     for path in inputs:
         if not path.exists():
-            raise CourseError(f"{path} is missing: {stage} needs it as input")
+            fetch = ", and `course download` fetches it" if path.is_relative_to(course_root() / "downloads") else ""
+            raise CourseError(f"{path} is missing: {stage} needs it as input{fetch}")
     settings = json.loads(json.dumps(settings, default=str))  # as they will read back from the manifest
     hashes = {}
     for path in inputs:

@@ -389,3 +389,13 @@ def test_unknown_targets_and_profiles_without_downloads(server):
         got("enwiki")
     with pytest.raises(CourseError, match="profile cpu-mini reads no zhwiki from downloads/: choose gpu-6gb"):
         got("zhwiki", "cpu-mini")
+
+
+def test_what_is_not_downloaded_names_the_command(home):
+    from course_utils import corpora, deduplication
+
+    sources = {"baike": profiles.load("gpu-6gb").baike}
+    with pytest.raises(CourseError, match="563w_baidubaike.json is missing: deduplication needs .* `course download`"):
+        deduplication.deduplicate(sources, home / "out")
+    with pytest.raises(CourseError, match="course wiki-clean --profile gpu-6gb"):
+        corpora.source_paths(profiles.load("gpu-6gb"))
