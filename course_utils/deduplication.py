@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 MIN_CHARACTERS = 10  # less is a title without a text
 NGRAM = 7  # characters: Lee et al. take 5 words, and a Chinese word has about 1.5 characters
-THRESHOLD = 0.8  # Jaccard similarity of the sets of n-grams: Lee et al., section 4.2
+THRESHOLD = 0.8  # Jaccard similarity of the sets of n-grams; Lee et al. (section 4.2) draw their line at 0.8 too
 # A pair of similarity s agrees in some band with probability 1 - (1 - s**ROWS)**BANDS: 0.998 at 0.8, 0.27 at 0.5.
 BANDS, ROWS = 20, 6
 # An estimate from the signature has a standard deviation of 0.037 at the threshold; what it puts three of them below

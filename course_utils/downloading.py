@@ -142,7 +142,7 @@ def _get(source: Source, path: Path) -> str:
             remote = source.find(source.home, source.names)
             if not remote.url.endswith(".7z"):
                 fetch(remote, path)
-            elif not path.exists():
+            else:
                 archive = path.with_name(PurePosixPath(urlsplit(remote.url).path).name)
                 if not archive.exists():
                     fetch(remote, archive)
