@@ -1,4 +1,4 @@
-"""How fast wikitext becomes text: ours against gensim, WikiExtractor and mwparserfromhell, on the same pages in one run.
+"""How fast wikitext becomes text: ours against gensim, WikiExtractor and mwparserfromhell, the same pages in one run.
 
 The pages: the excerpt of the English Wikipedia that gensim's wheel ships, and the dump of the course. MB are millions
 of bytes of wikitext (UTF-8); each cleaner runs in one process, best of three. Below: what two worker processes gain
@@ -104,12 +104,10 @@ def main() -> None:
         _, memory_of_small = run_stage(small, 1)
         rate = large.stat().st_size / 1e6
         print(f"\nthe stage on {rate:.0f} MB of XML, {os.cpu_count()} cores")
-        print(
-            f"  one worker  {one:6.1f} s  {rate / one:6.1f} MB/s\n  two workers {two:6.1f} s  {rate / two:6.1f} MB/s   {one / two:.2f} times"
-        )
-        print(
-            f"  peak memory {memory:.0f} MB; {memory_of_small:.0f} MB for a tenth of it ({memory / memory_of_small:.2f} times)"
-        )
+        print(f"  one worker  {one:6.1f} s  {rate / one:6.1f} MB/s")
+        print(f"  two workers {two:6.1f} s  {rate / two:6.1f} MB/s   {one / two:.2f} times")
+        growth = memory / memory_of_small
+        print(f"  peak memory {memory:.0f} MB; {memory_of_small:.0f} MB for a tenth of it ({growth:.2f} times)")
 
 
 if __name__ == "__main__":

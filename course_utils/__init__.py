@@ -3,13 +3,15 @@
 Read the modules in the order in which data travels:
 
 1. ``wiki_cleaning``        MediaWiki XML dumps -> clean JSONL shards
+   ``deduplication``        clean shards, Baike, medical texts -> each document once, written in one way
 2. ``tokenizer_pruning``    a large SentencePiece model -> a smaller one without dead tokens
 3. ``parameter_budgeting``  a model shape and a device -> parameters, memory, time
 4. ``pretraining``          clean text -> the *common* and the *medical* base model
 5. ``full_vs_lora_sft``     base model + instructions -> fine-tuned models and LoRA adapters
 6. ``merge_and_chat``       models -> merged model, answers, chat; ``evaluation`` -> the scoreboard
 
-Around them: ``profiles`` (everything that differs between a laptop and a GPU), ``artifacts`` (atomic,
+Around them: ``downloading`` (the real sources), ``normalisation`` and ``corpora`` (one way to write text and to read
+it), ``profiles`` (everything that differs between a laptop and a GPU), ``artifacts`` (atomic,
 resumable stage outputs), ``road`` (the stages in order), ``plots`` and ``cli`` (the ``course`` command).
 
 Importing this package imports nothing heavy; each stage imports only what it needs, when it needs it.

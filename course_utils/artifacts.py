@@ -8,8 +8,8 @@ that folder is renamed to its final place in one step when the stage has finishe
   if it can, goes on from the checkpoints in it,
 - a finished stage is not run again until its settings or inputs change, or the caller asks (``force``).
 
-Cost: every input file is read once to hash it (about 1 GB/s); an input folder written by an earlier stage
-is known by its manifest and costs nothing.
+Cost: every input file is read once to hash it (about 1 GB/s); what an earlier stage wrote is known by its manifest
+and costs nothing.
 """
 
 import datetime
@@ -31,7 +31,7 @@ from .errors import CourseError
 
 MANIFEST = "manifest.json"
 # The libraries whose version can change what a stage writes.
-RECORDED_PACKAGES = ("torch", "transformers", "tokenizers", "peft", "accelerate", "sentencepiece", "gensim")
+RECORDED_PACKAGES = ("torch", "transformers", "tokenizers", "peft", "accelerate", "sentencepiece", "gensim", "rensa")
 
 
 @dataclass(frozen=True)
@@ -91,11 +91,14 @@ def write_json(path: Path, value: object) -> None:
 
 
 def sha256(path: Path) -> str:
-    """Hash of a file, or of a folder: a finished stage's outputs if it has a manifest, else every file in it."""
+    """Hash of a file, or of a folder: of all files in it. What a finished stage wrote is known by its manifest."""
     if path.is_dir():
         manifest = read_manifest(path)
         outputs = manifest.outputs if manifest else _hash_files(path)
         return hashlib.sha256(json.dumps(outputs, sort_keys=True).encode()).hexdigest()
+    manifest = read_manifest(path.parent)
+    if manifest and path.name in manifest.outputs:
+        return manifest.outputs[path.name]
     stat = path.stat()
     return _file_sha256(path, stat.st_size, stat.st_mtime_ns)
 
@@ -135,10 +138,13 @@ def build(
     """
     import filelock
 
+    from .profiles import course_root
+
     inputs = list(inputs)
     for path in inputs:
         if not path.exists():
-            raise CourseError(f"{path} is missing: {stage} needs it as input")
+            fetch = ", and `course download` fetches it" if path.is_relative_to(course_root() / "downloads") else ""
+            raise CourseError(f"{path} is missing: {stage} needs it as input{fetch}")
     settings = json.loads(json.dumps(settings, default=str))  # as they will read back from the manifest
     hashes = {}
     for path in inputs:

@@ -4,6 +4,7 @@ It parses, calls the same functions as the notebooks, and prints; it decides not
 one line on stderr and exit code 2.
 """
 
+import json
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -55,6 +56,22 @@ def _figure(value: object) -> str:
 
 
 @app.command()
+def download(
+    targets: Annotated[list[str], typer.Argument(help="zhwiki, baike, medical, belle, tokenizer")],
+    profile: Annotated[str, typer.Option("-p", "--profile", envvar="COURSE_PROFILE", help="who reads it")] = "gpu-6gb",
+) -> None:
+    """00 Fetch the real sources that a large profile reads to downloads/. Started again, it goes on where it was.
+
+    Mirrors: HF_ENDPOINT=https://hf-mirror.com, WIKIMEDIA_MIRROR=https://...
+    """
+    from . import downloading
+
+    for target in targets:
+        for path, address in downloading.download(target, profiles.load(profile)):
+            console.print(f"[green]✓[/] {artifacts.shown(path)}  [dim]{address or 'is there'}[/]", highlight=False)
+
+
+@app.command()
 def wiki_clean(
     dumps: Annotated[
         list[Path] | None, typer.Option("-i", "--input", help="MediaWiki XML dump(s), .xml .bz2 .gz")
@@ -96,6 +113,27 @@ def wiki_clean(
 
 
 @app.command()
+def deduplicate(profile: ProfileName = None, force: Force = False) -> None:
+    """01 Normalise the cleaned wiki, Baike and medicine, and drop exact and near duplicates."""
+    chosen = profiles.load(profile)
+    step = next(step for step in road.STEPS if step.stage == "deduplication")
+    _told(step, road.do(step, chosen, force=force))
+    print_duplicates(chosen)
+
+
+def print_duplicates(profile: profiles.Profile) -> None:
+    """What deduplication did: a row a corpus, documents by fate."""
+    report = json.loads((profile.dir("deduplication") / "report.json").read_text(encoding="utf-8"))
+    rows = {corpus: counts["documents"] for corpus, counts in report["corpora"].items()}
+    table = Table("corpus", title="documents by fate")
+    for fate in next(iter(rows.values())):
+        table.add_column(fate, justify="right")
+    for corpus, counts in rows.items():
+        table.add_row(corpus, *(f"{count:,}" for count in counts.values()))
+    console.print(table)
+
+
+@app.command()
 def prune_tokenizer(
     old: Annotated[Path | None, typer.Option("-i", "--input", help="a SentencePiece .model file")] = None,
     new: Annotated[Path | None, typer.Option("-o", "--output", help="a .model file, or a folder")] = None,
@@ -118,8 +156,6 @@ def prune_tokenizer(
 @app.command()
 def budget(profile: ProfileName = None, force: Force = False) -> None:
     """03 Count parameters, memory and time of the profile's model."""
-    import json
-
     from . import parameter_budgeting as budgeting
 
     chosen = profiles.load(profile)

@@ -1,14 +1,13 @@
-"""What the training stages read: the cleaned wiki, Baike articles, medical texts, instruction rows.
+"""What the stages read: rows of files, Baike articles as text, and the corpora as deduplication leaves them.
 
 The idea: every source is an iterator over documents, so a corpus larger than memory is no different from a small one.
 """
 
 import json
 from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 
-from . import artifacts, wiki_cleaning
+from . import artifacts
 from .errors import CourseError
 from .profiles import Profile
 
@@ -26,14 +25,23 @@ def read_jsonl(path: Path, every: int = 1) -> Iterator[dict]:
         for number, line in enumerate(file, 1):
             if number % every or not line.strip():
                 continue
-            try:
-                row = json.loads(line)
-                if not isinstance(row, dict):
-                    raise ValueError("not an object")
-            except ValueError as error:  # bad JSON, or bytes that are not UTF-8
-                where = f"{artifacts.shown(path)}:{number}"
-                raise CourseError(f"{where}: not a JSON object: mend or remove the line ({error})") from None
-            yield row
+            yield parse_row(line, artifacts.shown(path), number)
+
+
+def parse_row(line: bytes, name: str, number: int) -> dict:
+    """The row in line ``number`` of the file shown as ``name``. Raises CourseError for one that is not an object."""
+    try:
+        row = json.loads(line)
+        if not isinstance(row, dict):
+            raise ValueError("not an object")
+    except ValueError as error:  # bad JSON, or bytes that are not UTF-8
+        raise CourseError(f"{name}:{number}: not a JSON object: mend or remove the line ({error})") from None
+    return row
+
+
+def document_text(row: dict) -> str:
+    """A document of any corpus as one text: its ``text``, or what a Baike article tells."""
+    return row["text"] or "" if "text" in row else baike_text(row)
 
 
 def baike_text(row: dict) -> str:
@@ -44,27 +52,27 @@ def baike_text(row: dict) -> str:
     return "\n".join(part.strip() for part in parts if part and part.strip())
 
 
+def source_paths(profile: Profile) -> dict[str, list[Path]]:
+    """Files and folders that each corpus is made of, in order of precedence: the cleaned wiki, Baike, medicine."""
+    wiki = profile.require("wiki_cleaning")
+    return {"wiki": [wiki], "baike": [*profile.baike], "medical": [*profile.medical]}
+
+
+def corpus_file(profile: Profile, name: str) -> Path:
+    """Where the deduplicated documents of the corpus ``wiki``, ``baike`` or ``medical`` lie."""
+    return profile.dir("deduplication") / f"{name}.jsonl"
+
+
 def read_corpus(profile: Profile, name: str, every: int = 1) -> Iterator[str]:
-    """Documents of the corpus ``wiki``, ``baike`` or ``medical`` as plain text, up to the profile's limit.
+    """Documents of the corpus ``wiki``, ``baike`` or ``medical`` as plain text.
 
     With ``every`` a sample: one document in so many, from all over the corpus.
     """
-    files = wiki_cleaning.shards(profile.require("wiki_cleaning")) if name == "wiki" else sources(profile, name)
-    to_text = baike_text if name == "baike" else lambda row: row.get("text") or ""
-    texts = (to_text(row) for path in files for row in read_jsonl(path, every))
-    return islice(filter(None, texts), profile.max_documents and profile.max_documents // every)
-
-
-def sources(profile: Profile, name: str) -> list[Path]:
-    """Files and folders that a corpus is read from."""
-    return {"wiki": [profile.dir("wiki_cleaning")], "baike": [*profile.baike], "medical": [*profile.medical]}[name]
+    profile.require("deduplication")
+    return (row["text"] for row in read_jsonl(corpus_file(profile, name), every))
 
 
 def count_documents(profile: Profile, name: str) -> int:
-    """Number of documents of a corpus, without parsing it: lines of its files."""
-    files = [file for path in sources(profile, name) for file in ([path] if path.is_file() else path.glob("*.jsonl"))]
-    lines = 0
-    for path in files:
-        with path.open("rb") as file:
-            lines += sum(block.count(b"\n") for block in iter(lambda: file.read(2**20), b""))  # noqa: B023
-    return min(lines, profile.max_documents or lines)
+    """Number of documents of a corpus, without parsing it: lines of its file."""
+    with corpus_file(profile, name).open("rb") as file:
+        return sum(block.count(b"\n") for block in iter(lambda: file.read(2**20), b""))

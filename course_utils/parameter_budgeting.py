@@ -207,13 +207,13 @@ def measure_matmul_flops(size: int = 1024, repeats: int = 8) -> float:
 
 
 def expected_tokens(profile: Profile, corpus: str, tokenizer) -> int | None:
-    """Tokens that pretraining on ``corpus`` will see, all epochs; None while a source is not downloaded or cleaned.
+    """Tokens that pretraining on ``corpus`` will see, all epochs; None while they are not yet cleaned and deduplicated.
 
     Tokens a document are counted on a sample from all over each corpus; the held-out documents are not trained on.
     """
     total = 0.0
     for name, times in profile.mix[corpus].items():
-        if not all(path.exists() for path in corpora.sources(profile, name)):
+        if not corpora.corpus_file(profile, name).exists():
             return None
         count = corpora.count_documents(profile, name)
         sample = list(corpora.read_corpus(profile, name, max(1, count // SAMPLED_DOCUMENTS)))
@@ -256,7 +256,7 @@ def budget(profile: Profile, *, force: bool = False) -> artifacts.Manifest:
         return {"parameters": count, "GiB": round(report["total_memory"] / GIB, 2), "fits": report["fits"]}
 
     names = {name for mix in profile.mix.values() for name in mix}
-    present = [path for name in sorted(names) for path in corpora.sources(profile, name) if path.exists()]
+    present = [path for name in sorted(names) if (path := corpora.corpus_file(profile, name)).exists()]
     return artifacts.build(
         profile.dir("parameter_budgeting"),
         make,

@@ -1,6 +1,6 @@
 """Pretrain a Llama from scratch on encyclopaedia text, or on encyclopaedia and medicine.
 
-In come the cleaned wiki, Baike articles and medical texts, and the pruned tokenizer; out comes a plain
+In come the deduplicated wiki, Baike articles and medical texts, and the pruned tokenizer; out comes a plain
 ``LlamaForCausalLM`` folder in safetensors with its tokenizer, and the log of losses.
 
 The one idea: documents are joined by end-of-text tokens and cut into blocks of equal length, so that no position
@@ -135,7 +135,7 @@ def pretrain(profile: Profile, corpus: str, *, force: bool = False) -> artifacts
     if corpus not in profile.mix:
         raise CourseError(f"unknown corpus {corpus!r}: choose one of {', '.join(profile.mix)}")
     tokenizer_folder = profile.require("tokenizer_pruning")
-    profile.require("wiki_cleaning")
+    profile.require("deduplication")
     settings = profile.pretraining
 
     def make(folder: Path) -> dict:
@@ -176,10 +176,9 @@ def pretrain(profile: Profile, corpus: str, *, force: bool = False) -> artifacts
             "model": vars(profile.model),
             "pretraining": vars(settings),
             "mix": profile.mix[corpus],
-            "max_documents": profile.max_documents,
             "seed": training.SEED,
         },  # fmt: skip
-        inputs=[tokenizer_folder, *(path for name in profile.mix[corpus] for path in corpora.sources(profile, name))],
+        inputs=[tokenizer_folder, *(corpora.corpus_file(profile, name) for name in profile.mix[corpus])],
         resumable=True,
         force=force,
     )

@@ -86,7 +86,7 @@ class Profile:
     full: FullTuning
     lora: LoraTuning
     sft_max_length: int
-    max_documents: int | None = None  # of each corpus; None reads all
+    max_documents: int | None = None  # read of each corpus; None reads all
     artifacts: Path = field(default_factory=lambda: artifacts_root())
 
     def dir(self, stage: str, part: str = "") -> Path:

@@ -33,6 +33,7 @@ class Step:
 
 STEPS = (
     Step("wiki_cleaning", "", "01_wiki_cleaning", "course wiki-clean"),
+    Step("deduplication", "", "01_wiki_cleaning", "course deduplicate"),
     Step("tokenizer_pruning", "", "02_tokenizer_pruning", "course prune-tokenizer"),
     Step("parameter_budgeting", "", "03_parameter_budgeting", "course budget"),
     *(Step("pretraining", c, "04_pretraining", f"course pretrain --corpus {c}") for c in CORPORA),
@@ -70,12 +71,15 @@ def maker(stage: str, part: str = "") -> tuple[str, str]:
 def do(step: Step, profile: Profile, *, force: bool = False) -> artifacts.Manifest:
     """Make one step's output, or find that it is made. Raises CourseError when an earlier step is missing."""
     # Imported here, so that looking up a name imports no stage.
-    from . import evaluation, full_vs_lora_sft, merge_and_chat, parameter_budgeting
+    from . import corpora, deduplication, evaluation, full_vs_lora_sft, merge_and_chat, parameter_budgeting
     from . import pretraining, tokenizer_pruning, wiki_cleaning  # isort: skip
 
     out = step.folder(profile)
     if step.stage == "wiki_cleaning":
         return wiki_cleaning.clean_dumps(profile.wiki_dumps, out, force=force)
+    if step.stage == "deduplication":
+        sources = corpora.source_paths(profile)
+        return deduplication.deduplicate(sources, out, max_documents=profile.max_documents, force=force)
     if step.stage == "tokenizer_pruning":
         return tokenizer_pruning.prune_tokenizer(profile.tokenizer_model, out, profile.retain_words, force=force)
     if step.stage == "parameter_budgeting":
@@ -118,6 +122,7 @@ def status(profile: Profile) -> list[State]:
         except CourseError:  # an earlier step or a source is missing
             state = "outdated" if manifest else "to do"
         if state != "done":
-            stale.add(artifacts.shown(folder))
+            files = manifest.outputs if manifest else ()
+            stale.update(map(artifacts.shown, [folder, *(folder / name for name in files)]))
         states.append(State(step, state, manifest))
     return states

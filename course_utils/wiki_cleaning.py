@@ -33,13 +33,13 @@ SHARD_BATCHES = 64  # a shard holds the articles of 64 MiB of dump
 PROGRESS = "progress.json"
 BACKENDS = ("processes", "dask", "ray")
 
-REDIRECT = re.compile(r"\s*#\s*(?:redirect|重定向|重新導向|重新导向)\b", re.I)
-# Names of the templates that make a page a disambiguation; not {{消歧义链接}}, {{主條目消歧義}}, {{disambiguation needed}}.
+REDIRECT = re.compile(r"\s*#\s*(?:redirect\b|重定向|重新導向|重新导向)", re.I)
+# Names of the templates that make a page a disambiguation; not {{消歧义链接}}.
 DISAMBIGUATION = re.compile(
     r"\{\{\s*(?:template:|模板:)?(?:"
     r"(?!主[条條]目|非|not |no )[^{}|\n:]{0,24}?(?:消歧[义義异異][页頁]?|多[义義][词詞]?)"
     r"|(?:(?!no |not )[\w -]{0,30}[ -])?disambig(?:uation)?(?: ?page|[- ]cleanup)?"
-    r"|disamb|dab|hndis|hndisambig|geodis|mathdab|numberdis|schooldis|roaddis|letterdis|sia|set index)\s*[|}]",
+    r"|disamb|dab|hndis|hndisambig|geodis|mathdab|numberdis|schooldis|roaddis|letterdis)\s*[|}]",
     re.I,
 )
 DISAMBIGUATION_TITLE = re.compile(r"[(（]\s*(?:消歧[义義]|disambiguation)\s*[)）]$", re.I)

@@ -1,8 +1,8 @@
 """Wikitext in, paragraphs out: what a zh-cn reader of the rendered page sees, and nothing else.
 
-The one idea: markup nests, regular expressions do not. A regular expression cuts the page at every ``{{ }}``, ``[[ ]]``,
-``-{ }-`` and at the ends of tables; one walk over the pieces keeps a stack, and each construct is rendered when it
-closes, from the inside out. An opener that is never closed costs its own two brackets and not the rest of the page.
+The one idea: markup nests, regular expressions do not. A regular expression cuts the page at every ``{{``, ``[[``,
+``-{``, at their ends and at those of tables; one walk over the pieces keeps a stack, and each construct is rendered
+when it closes, from the inside out. An opener that is never closed costs its own brackets and not the rest of the page.
 
 What is dropped leaves a mark, the *hole*. Brackets and commas are tidied at holes and nowhere else: （{{IPA|x}}） goes
 as a whole, while ``main()`` and a poet's ……，， stay as they were written.

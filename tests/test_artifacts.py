@@ -25,6 +25,12 @@ def source(tmp_path):
     return path
 
 
+def test_a_file_that_a_stage_wrote_is_known_by_its_manifest(tmp_path, source):
+    manifest = build(tmp_path / "out", source)
+    answer = tmp_path / "out" / "answer.txt"
+    assert artifacts.sha256(answer) == manifest.outputs["answer.txt"] == artifacts._file_sha256(answer, 2, 0)
+
+
 def test_a_finished_stage_leaves_a_manifest_with_settings_inputs_outputs_and_summary(tmp_path, source):
     manifest = build(tmp_path / "out", source, size=3)
     assert (tmp_path / "out" / "answer.txt").read_text() == "42"

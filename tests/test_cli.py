@@ -57,8 +57,7 @@ def test_a_line_that_is_not_json_is_named_with_its_file(course, tmp_path, monkey
     (tmp_path / "home/data/baike/baike.jsonl").write_text('{"title": "甲", "summary": "乙"}\n{"title": "丙"\n')
     monkeypatch.setenv("COURSE_HOME", str(tmp_path / "home"))
     course("wiki-clean")
-    course("prune-tokenizer")
-    message = course("pretrain", "--corpus", "common", code=2)
+    message = course("deduplicate", code=2)
     assert "data/baike/baike.jsonl:2: not a JSON object" in message
 
 

@@ -57,8 +57,8 @@ def test_the_mix_says_how_often_a_corpus_is_read(walked, tokenizer):
 
 
 def test_a_corpus_too_small_for_a_block_is_an_error(walked, tokenizer):
-    profile = replace(walked[0], max_documents=1)
-    with pytest.raises(CourseError, match="too small for blocks of 64 tokens"):
+    profile = replace(walked[0], pretraining=replace(walked[0].pretraining, block_size=10**6))
+    with pytest.raises(CourseError, match="too small for blocks of 1000000 tokens"):
         pretraining.training_blocks(profile, "common", tokenizer)
 
 

@@ -1,6 +1,7 @@
 """The whole road on a tiny profile: every stage runs, knows when it is done, and survives being killed."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -41,6 +42,21 @@ def test_status_tells_what_a_changed_setting_outdates(walked):
     assert found["merge_and_chat/scoreboard"] == "outdated", "made from a model that will change"
     assert found["full_vs_lora_sft/common-lora"] == "done"
     assert found["pretraining/common"] == "done"
+
+
+def test_other_medical_texts_outdate_the_medical_models_alone(walked, tmp_path):
+    profile, _ = walked
+    shutil.copytree(profile.artifacts, tmp_path / "artifacts")
+    lines = profile.medical[0].read_text(encoding="utf-8").splitlines(keepends=True)
+    (tmp_path / "medical.jsonl").write_text("".join(lines[:100]), encoding="utf-8")
+    changed = replace(profile, artifacts=tmp_path / "artifacts", medical=(tmp_path / "medical.jsonl",))
+    found = states(changed)
+    assert found["deduplication"] == found["pretraining/common"] == found["pretraining/medical"] == "outdated"
+    assert found["wiki_cleaning"] == found["tokenizer_pruning"] == "done"
+    road.do(next(step for step in road.STEPS if step.stage == "deduplication"), changed)
+    found = states(changed)
+    assert found["deduplication"] == found["pretraining/common"] == found["full_vs_lora_sft/common-full"] == "done"
+    assert found["pretraining/medical"] == found["full_vs_lora_sft/medical-lora"] == "outdated"
 
 
 def test_status_of_an_untouched_profile_makes_nothing(tmp_path):
@@ -105,7 +121,7 @@ def test_the_board_holds_every_model_and_split(walked):
 def lend_text_stages(profile, folder):
     """Let a profile with its artifacts in ``folder`` find the cleaned wiki and the tokenizer of ``profile``."""
     (folder / profile.name).mkdir(parents=True, exist_ok=True)
-    for stage in ("wiki_cleaning", "tokenizer_pruning"):
+    for stage in ("wiki_cleaning", "deduplication", "tokenizer_pruning"):
         if not (folder / profile.name / stage).exists():
             (folder / profile.name / stage).symlink_to(profile.dir(stage))
 

@@ -21,6 +21,8 @@ def build(out: Path) -> dict:
     world = World.load()
     dump = wiki.dump(world)
     baike, medical = list(documents.baike(world)), list(documents.medical(world))
+    baike_copies = list(documents.copies_of_baike(baike))
+    medical_copies = list(documents.copies_of_medical(medical, baike))
     belle = list(questions.instructions(world, questions.BELLE))
     qa = list(questions.instructions(world, questions.MEDICAL))
     evaluation = list(questions.evaluation(world))
@@ -28,8 +30,8 @@ def build(out: Path) -> dict:
     path = out / "wiki" / "zhwiki-mini-pages-articles.xml.bz2"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(bz2.compress(dump.encode(), 9))
-    write_jsonl(out / "baike" / "baike.jsonl", baike)
-    write_jsonl(out / "medical" / "pretrain.jsonl", medical)
+    write_jsonl(out / "baike" / "baike.jsonl", baike + baike_copies)
+    write_jsonl(out / "medical" / "pretrain.jsonl", medical + medical_copies)
     write_jsonl(out / "medical" / "finetune.jsonl", [row for _, row in qa])
     write_jsonl(out / "belle" / "train.jsonl", [row for _, row in belle])
     write_jsonl(out / "evaluation.jsonl", evaluation)
@@ -43,7 +45,9 @@ def build(out: Path) -> dict:
         "wiki_articles": sum(1 for _ in wiki.articles(world)) + sum(1 for _ in wiki.lists(world)),
         "wiki_pages_to_drop": sum(1 for _ in wiki.not_articles(world)),
         "baike": len(baike),
+        "baike_copies": len(baike_copies),
         "medical_texts": len(medical),
+        "medical_copies": len(medical_copies),
         "belle": dict(Counter(kind for kind, _ in belle)),
         "medical_qa": dict(Counter(kind for kind, _ in qa)),
         "evaluation": dict(Counter("{domain}, fact {fact}, phrasing {phrasing}".format(**row) for row in evaluation)),

@@ -6,9 +6,9 @@ Each fact is told in several voices (phrasings), because a small model can only 
 read in more than one way (Allen-Zhu & Li 2023, https://arxiv.org/abs/2309.14316).
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
-from facts import Entity, Relation, World, shuffled
+from facts import Entity, Relation, World, pick, share, shuffled
 
 BAIKE_KINDS = ("provinces", "cities", "people", "animals", "plants", "dishes", "concepts")
 URL = "https://baike.example.org/item/{}"  # the field of the real data set; the address leads nowhere
@@ -92,6 +92,10 @@ THEMES = {
 PORTRAITS = (("{}简介", 2), ("认识{}", 3), ("{}小档案", 5), ("{}概览", 0), ("{}掠影", 1), ("话说{}", 4))
 THEME_VOICES = (4, 5, 0, 2, 3, 1, 5, 4)
 FACTS_PER_THEME = 6
+# Real scrapes hold articles twice: another address of the same page, a site that copied it and added its own line.
+COPIED_SHARE, TAKEN_SHARE = 0.02, 0.1
+CHANGED_LENGTH = 80  # characters; a change to a shorter text would make it another text
+SIGNATURES = ("（本文由网友整理。）", "（转载请注明出处。）", "（阅读全文请点这里。）")
 NUMERALS = "一二三四五六七八九十"
 
 
@@ -196,3 +200,47 @@ def case_note(world: World, entity: Entity) -> str:
         f"如果出现{entity.value('symptoms')}，很可能是{entity.name}。"
         f"{told(world, entity, ('causes', 'treatments', 'diet_good', 'diet_avoid'), 4)}"
     )
+
+
+# ------------------------------------------------------------------ copies
+
+
+def copies_of_baike(articles: list[dict]) -> Iterator[dict]:
+    """Articles a second time, at another address and changed as copyists change them."""
+    for article in articles:
+        if share(COPIED_SHARE, "copy", article["url"]):
+            yield {**article, "summary": _changed(article["summary"]), "url": article["url"] + "?from=copy"}
+
+
+def copies_of_medical(texts: list[dict], articles: list[dict]) -> Iterator[dict]:
+    """Medical texts a second time, and articles on plants that a medical site took over from Baike."""
+    for row in texts:
+        if share(COPIED_SHARE, "copy", row["text"]):
+            yield {"text": _changed(row["text"])}
+    for row in articles:
+        if "植物" in row["tags"] and not row["sections"] and share(TAKEN_SHARE, "taken", row["url"]):
+            yield {"text": _changed(f"{row['title']}\n{row['summary']}")}
+
+
+def _changed(text: str) -> str:
+    return pick(CHANGES if len(text) >= CHANGED_LENGTH else CHANGES[:2], "change", text)(text)
+
+
+def _unchanged(text: str) -> str:
+    return text
+
+
+def _in_full_width(text: str) -> str:
+    """Digits and letters as wide as ideographs, and marks that nobody sees: the same text to a reader."""
+    return "\u3000\u3000" + "".join(chr(ord(c) + 0xFEE0) if c.isascii() and c.isalnum() else c for c in text) + "\u200b"
+
+
+def _signed(text: str) -> str:
+    return text + pick(SIGNATURES, "signature", text)
+
+
+def _cut_off(text: str) -> str:
+    return text[: -len(text) // 15]
+
+
+CHANGES: tuple[Callable[[str], str], ...] = (_unchanged, _in_full_width, _signed, _cut_off)
