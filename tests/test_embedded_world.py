@@ -104,11 +104,12 @@ def test_no_instruction_tells_a_fact_that_is_only_read():
 
 def test_every_evaluated_fact_stands_in_what_is_read():
     """The entity and the answer meet in some document of pretraining."""
-    from course_utils import corpora, profiles, wiki_cleaning
+    from course_utils import corpora, profiles, wiki_dumps
+    from course_utils.wikitext import clean_wikitext
 
     profile = profiles.load("cpu-mini")
-    dump = wiki_cleaning.read_pages(profile.wiki_dumps[0])
-    documents = [wiki_cleaning.clean_wikitext(text) for _, namespace, text, _ in dump if not namespace]
+    pages = wiki_dumps.read_pages(profile.wiki_dumps[0])
+    documents = [clean_wikitext(page.wikitext) for page in pages if page.namespace == "0"]
     documents += [corpora.baike_text(row) for row in rows("baike/baike.jsonl")]
     documents += [row["text"] for row in rows("medical/pretrain.jsonl")]
     for question in rows("evaluation.jsonl"):
