@@ -77,7 +77,10 @@ def do(step: Step, profile: Profile, *, force: bool = False) -> artifacts.Manife
     if step.stage == "wiki_cleaning":
         return wiki_cleaning.clean_dumps(profile.wiki_dumps, out, force=force)
     if step.stage == "tokenizer_pruning":
-        return tokenizer_pruning.prune_tokenizer(profile.tokenizer_model, out, profile.retain_words, force=force)
+        hidden = profile.model.hidden_size
+        return tokenizer_pruning.prune_tokenizer(
+            profile.tokenizer_model, out, profile.retain_words, hidden_size=hidden, force=force
+        )
     if step.stage == "parameter_budgeting":
         return parameter_budgeting.budget(profile, force=force)
     if step.stage == "pretraining":
