@@ -51,8 +51,11 @@ def add_marks(model) -> None:
 def fast_tokenizer(model):
     """-> a ``PreTrainedTokenizerFast`` with the ids of ``sentencepiece_models.processor(model)``.
 
-    Two differences are meant. Control pieces such as ``</s>`` that stand in a text are taken for what they name; with
+    Meant otherwise: control pieces such as ``</s>`` that stand in a text are taken for what they name. With
     ``split_special_tokens=True`` they are plain text, as for SentencePiece, and so are the marks of who speaks.
+    Known limits, of the Rust library: where a model normalises text (this course's do not), letters with combining
+    marks may come out otherwise; where two cuts of a unigram model are equally probable (a run of one character), it
+    may take the other one.
     Raises CourseError for a model without the marks that ``add_marks`` gives.
     """
     from tokenizers import Tokenizer, decoders, normalizers
@@ -106,9 +109,14 @@ def _merges(model) -> list[tuple[str, str]]:
 
 
 def _unigram(model):
+    from sentencepiece import sentencepiece_model_pb2 as pb
     from tokenizers import models
 
+    best = max(0.0, *normal_pieces(model).values())
     table = [(piece.piece, piece.score) for piece in model.pieces]
+    for i, piece in enumerate(model.pieces):
+        if piece.type == pb.ModelProto.SentencePiece.USER_DEFINED:  # SentencePiece's rule: it beats every other cut
+            table[i] = (piece.piece, len(piece.piece) * best - 0.1)
     return models.Unigram(table, model.trainer_spec.unk_id, byte_fallback=model.trainer_spec.byte_fallback)
 
 
@@ -117,9 +125,8 @@ def _cut_names(model):
     library's unigram model knows no types of pieces and would take the six characters for the byte."""
     from tokenizers import Regex, pre_tokenizers
 
-    scores = normal_pieces(model)
-    names = sorted({piece.piece for piece in model.pieces if piece.piece not in scores and len(piece.piece) > 1})
-    inner = "|".join(f"(?<={re.escape(name[0])})(?={re.escape(name[1:])})" for name in names)
+    names = {token.content for token in _added(model)} | {f"<0x{byte:02X}>" for byte in range(256)}
+    inner = "|".join(f"(?<={re.escape(name[0])})(?={re.escape(name[1:])})" for name in sorted(names) if len(name) > 1)
     return pre_tokenizers.Split(Regex(inner), "isolated")
 
 
@@ -129,8 +136,13 @@ def _added(model) -> list:
 
     types = pb.ModelProto.SentencePiece
     kinds = (types.CONTROL, types.USER_DEFINED, types.UNKNOWN)
-    # A piece with a space in it is looked for in the normalised text, where a space is its sign.
-    return [AddedToken(p.piece, normalized=SPACE in p.piece, special=True) for p in model.pieces if p.type in kinds]
+    # A piece with a space in it is looked for in the normalised text, where a space is its sign. A unigram model
+    # weighs it like any other piece, see ``_unigram``.
+    return [
+        AddedToken(piece.piece, normalized=SPACE in piece.piece, special=True)
+        for piece in model.pieces
+        if piece.type in kinds and (is_bpe(model) or SPACE not in piece.piece)
+    ]
 
 
 def load_tokenizer(folder: Path):
