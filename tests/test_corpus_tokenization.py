@@ -9,12 +9,15 @@ import time
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from course_utils import corpus_tokenization as corpora
 from course_utils import tokenizer_pruning as pruning
 from course_utils.errors import CourseError
 
 from .conftest import REPOSITORY
+from .test_fast_tokenizers import TEXTS, pair
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +39,13 @@ def test_documents_stay_in_order_over_batches(tokenizer, monkeypatch):
     (stream,) = corpora.streams(tokenizer, documents(50), [None])
     assert stream.dtype == np.uint16
     assert stream.tolist() == ids_by_hand(tokenizer, documents(50))
+
+
+def test_processes_give_the_same_in_the_same_order(tokenizer, monkeypatch):
+    alone = [ids for batch in corpora.tokenize(tokenizer, documents(30)) for ids in batch]
+    monkeypatch.setattr(corpora, "DOCUMENTS_AT_ONCE", 1)
+    monkeypatch.setattr(corpora, "ALONE", 2)
+    assert [ids for batch in corpora.tokenize(tokenizer, documents(30)) for ids in batch] == alone
 
 
 def test_one_pass_sends_documents_to_several_streams(tokenizer, tmp_path):
@@ -111,6 +121,24 @@ def test_a_killed_command_goes_on_where_it_was(tokenizer, tmp_path):
     assert about["tokens"] == len(stream) and (stream == about["end_of_text"]).sum() == 60_000
 
 
+@pytest.mark.parametrize("name", ["embedded", "real", "bpe", "unigram", "bpe-nmt_nfkc"])
+@settings(deadline=None)
+@given(texts=st.lists(TEXTS, max_size=6))
+def test_cutting_before_tokenizing_changes_no_id(name, texts):
+    fast, _ = pair(name)
+    texts = [text.replace("\ufdd0", "") for text in texts]
+    whole = [fast(text, add_special_tokens=False)["input_ids"] + [fast.eos_token_id] for text in texts]
+    cut = [np.frombuffer(ids, np.uint16).tolist() for batch in corpora.tokenize(fast, texts) for ids in batch]
+    if name == "unigram":  # cuts of equal probability
+        whole, cut = [list(map(sorted, documents)) for documents in (whole, cut)]
+    assert cut == whole
+
+
+def test_what_no_text_holds_becomes_the_replacement_character(tokenizer):
+    (stream,) = corpora.streams(tokenizer, ["北\ufdd0京\ud800"], [None])
+    assert tokenizer.decode(stream[:-1].tolist()) == "北\ufffd京\ufffd"
+
+
 def test_text_files_and_their_errors(tmp_path):
     (tmp_path / "a.txt").write_text("一行\n二行\n", encoding="utf-8")
     (tmp_path / "a.jsonl").write_text('{"text": "好"}\n', encoding="utf-8")
@@ -126,7 +154,7 @@ def test_text_files_and_their_errors(tmp_path):
 
 def test_a_vocabulary_above_65536_takes_four_bytes(tokenizer):
     class Large:
-        eos_token_id, backend_tokenizer = 70_000, tokenizer.backend_tokenizer
+        eos_token_id, backend_tokenizer, get_vocab = 70_000, tokenizer.backend_tokenizer, tokenizer.get_vocab
 
         def __len__(self):
             return 70_001
