@@ -93,11 +93,15 @@ def _to_simplified():
 def is_simplified(text: str) -> bool:
     """Whether simplified Chinese uses this text of Han characters.
 
-    OpenCC decides, word by word. A character alone has no word around it: OpenCC takes 乾 for traditional (simplified
-    干), and yet simplified text writes 乾隆. So a character also counts when GB 2312 has it, the national character
-    set for simplified Chinese. Kanji that only Japanese writes, such as 図, count too: OpenCC does not change them.
+    OpenCC decides, word by word, and errs on what it has no word for. GB 2312, the national character set for
+    simplified Chinese, puts two things right. A character alone counts when GB 2312 has it: OpenCC takes 乾 for
+    traditional (simplified 干), and yet simplified text writes 乾隆. And a text with a character that GB 2312 has and
+    Big5, the traditional set, lacks is not traditional: 毕昇, of which OpenCC would change the second. Kanji that only
+    Japanese writes, such as 図, count too: OpenCC does not change them.
     """
-    return _to_simplified()(text) == text or (len(text) == 1 and _encodes(text, "gb2312"))
+    if _to_simplified()(text) == text or (len(text) == 1 and _encodes(text, "gb2312")):
+        return True
+    return any(_encodes(char, "gb2312") and not _encodes(char, "big5") for char in text)
 
 
 def _encodes(text: str, codec: str) -> bool:

@@ -37,12 +37,14 @@ def logits(model, tokenizer_model):
 @pytest.mark.parametrize("tied", [True, False])
 def test_logits_of_kept_tokens_are_identical(tied, tmp_path):
     model = small_llama(tied)
-    before = logits(model, OLD)
+    rows, before = model.get_output_embeddings().weight.clone(), logits(model, OLD)
     carried = carry_embeddings(model, OLD, NEW, ID_MAP)
     after = logits(carried, NEW)
     assert after.shape == (len(before), len(NEW.pieces))
     kept, moved = list(ID_MAP), list(ID_MAP.values())
-    assert torch.equal(after[:, moved], before[:, kept])
+    assert torch.equal(carried.get_output_embeddings().weight[moved], rows[kept])
+    # A product with a narrower matrix may be summed in another order: the same but for the last bits of a float.
+    torch.testing.assert_close(after[:, moved], before[:, kept], rtol=1e-5, atol=1e-6)
 
     carried.save_pretrained(tmp_path)
     read = LlamaForCausalLM.from_pretrained(tmp_path).eval()
