@@ -1,11 +1,10 @@
 """What the course's tokenization of a corpus is worth against a slow tokenizer's way: one text at a time, in Python.
 
 A slow ``transformers`` tokenizer calls SentencePiece with each text for a list of pieces, then looks up the id of each
-piece. The fast one takes batches and returns ids; the course cuts, remembers and uses all cores on top of it. All read
-the same documents with the same pruned model, in turns, and must give the same ids; the best of three rounds counts.
-The course's way is also timed on many times as much text, as a real corpus is: there the start of its processes does
-not weigh. That text is the same again and again, which is kinder to a memory than
-a real corpus.
+piece. The fast one takes batches and returns ids; the course cuts the texts into bits and remembers the ids of each.
+All read the same documents with the same pruned model, in turns, and must give the same ids; the best of three rounds
+counts. The course's way is also timed on many times as much text: a corpus of millions of documents no longer has many
+bits to learn. That text is the same again and again, which is kinder to a memory than a real corpus.
 
     python benchmarks/tokenization.py [OLD.model WORDS.txt]      (default: the embedded tokenizer; under a minute)
 """
@@ -26,7 +25,7 @@ from course_utils.sentencepiece_models import load_model, processor
 from course_utils.tokenizer_pruning import prune, read_words
 
 ROUNDS = 3
-TIMES = 60  # as much text for the last row
+TIMES = 20  # as much text for the last row
 
 
 class Slow(PreTrainedTokenizer):

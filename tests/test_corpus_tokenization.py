@@ -41,11 +41,11 @@ def test_documents_stay_in_order_over_batches(tokenizer, monkeypatch):
     assert stream.tolist() == ids_by_hand(tokenizer, documents(50))
 
 
-def test_processes_give_the_same_in_the_same_order(tokenizer, monkeypatch):
-    alone = [ids for batch in corpora.tokenize(tokenizer, documents(30)) for ids in batch]
-    monkeypatch.setattr(corpora, "DOCUMENTS_AT_ONCE", 1)
-    monkeypatch.setattr(corpora, "ALONE", 2)
-    assert [ids for batch in corpora.tokenize(tokenizer, documents(30)) for ids in batch] == alone
+def test_numbers_are_cut_into_digits_and_a_phrase_is_not(tokenizer):
+    cut = corpora._cutter(tokenizer)
+    bits, ends = cut(["2026年", "", "北京的特色美食有"])
+    assert bits[:5] == list("2026年") and "".join(bits[5:]) == "北京的特色美食有"
+    assert ends == [5, 5, len(bits)] and "的特色美食有" in bits
 
 
 def test_one_pass_sends_documents_to_several_streams(tokenizer, tmp_path):
