@@ -3,7 +3,9 @@
 Read the modules in the order in which data travels:
 
 1. ``wiki_cleaning``        MediaWiki XML dumps -> clean JSONL shards
-2. ``tokenizer_pruning``    a large SentencePiece model -> a smaller one without dead tokens
+2. ``tokenizer_pruning``    a large SentencePiece model -> a smaller one without dead tokens; beside it
+   ``sentencepiece_models`` (what is in a model), ``fast_tokenizers`` (the same for Hugging Face), ``pruning_report``,
+   ``embedding_transfer`` (a trained model moves along), ``corpus_tokenization`` (text -> token ids on disk)
 3. ``parameter_budgeting``  a model shape and a device -> parameters, memory, time
 4. ``pretraining``          clean text -> the *common* and the *medical* base model
 5. ``full_vs_lora_sft``     base model + instructions -> fine-tuned models and LoRA adapters
