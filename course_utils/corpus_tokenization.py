@@ -44,7 +44,8 @@ def tokenize(tokenizer, texts: Iterable[str]) -> Iterator[list[bytes]]:
     """-> batches of documents, each the bytes of its ids (of ``dtype``) and of the end-of-text token, in order.
 
     New bits are tokenized on all cores. To spread the rest over processes was measured and does not pay: to carry the
-    texts there and the ids back takes longer than to look them up (7 against 12 million tokens a second, the same text on two cores).
+    texts there and the ids back takes longer than to look them up (on two cores, the same text: 7 million tokens a
+    second against 12).
     """
     texts = iter(texts)
     yield from map(_encoder(tokenizer), iter(lambda: list(islice(texts, DOCUMENTS_AT_ONCE)), []))
