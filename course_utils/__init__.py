@@ -2,9 +2,13 @@
 
 Read the modules in the order in which data travels:
 
-1. ``wiki_cleaning``        MediaWiki XML dumps -> clean JSONL shards
+1. ``wiki_cleaning``        MediaWiki XML dumps -> clean JSONL shards; beside it ``wiki_dumps`` (reads a dump), ``wikitext``
+   (cleans a page), ``wiki_templates``, ``language_conversion``, ``formulas``, ``units`` (what templates and rules show)
+   ``downloading``          the real dumps and corpora from their servers
    ``deduplication``        clean shards, Baike, medical texts -> each document once, written in one way
-2. ``tokenizer_pruning``    a large SentencePiece model -> a smaller one without dead tokens
+2. ``tokenizer_pruning``    a large SentencePiece model -> a smaller one without dead tokens; beside it
+   ``sentencepiece_models`` (what is in a model), ``fast_tokenizers`` (the same for Hugging Face), ``pruning_report``,
+   ``embedding_transfer`` (a trained model moves along), ``corpus_tokenization`` (text -> token ids on disk)
 3. ``parameter_budgeting``  a model shape and a device -> parameters, memory, time
 4. ``pretraining``          clean text -> the *common* and the *medical* base model
 5. ``full_vs_lora_sft``     base model + instructions -> fine-tuned models and LoRA adapters

@@ -140,6 +140,13 @@ def prune_tokenizer(
     words: Annotated[
         Path | None, typer.Option("-a", "--retain-words", help="English words to keep, one a line")
     ] = None,
+    cased: Annotated[bool, typer.Option("--cased", help="keep listed words with a capital letter too")] = False,
+    add_missing: Annotated[bool, typer.Option("--add-missing", help="add listed words that the model lacks")] = False,
+    keep_traditional: Annotated[bool, typer.Option("--keep-traditional", help="keep traditional Chinese")] = False,
+    vocab_size: Annotated[int | None, typer.Option("--vocab-size", help="keep at most so many pieces", min=1)] = None,
+    corpus: Annotated[
+        list[Path] | None, typer.Option("--corpus", help="text for --vocab-size: the frequent pieces stay")
+    ] = None,
     profile: ProfileName = None,
     force: Force = False,
 ) -> None:
@@ -148,9 +155,27 @@ def prune_tokenizer(
 
     chosen = profiles.load(profile)
     target = new or chosen.dir("tokenizer_pruning")
-    _told(
-        artifacts.shown(target), prune(old or chosen.tokenizer_model, target, words or chosen.retain_words, force=force)
-    )
+    manifest = prune(
+        old or chosen.tokenizer_model, target, words or chosen.retain_words, hidden_size=chosen.model.hidden_size,
+        cased=cased, add_missing=add_missing, keep_traditional=keep_traditional, vocab_size=vocab_size,
+        corpus=corpus or (), force=force,
+    )  # fmt: skip
+    _told(artifacts.shown(target), manifest)
+
+
+@app.command()
+def tokenize(
+    files: Annotated[list[Path], typer.Option("-i", "--input", help='.jsonl files with "text", or plain text')],
+    out: Annotated[Path, typer.Option("-o", "--output", help="folder for corpus.tokens")],
+    tokenizer: Annotated[Path | None, typer.Option("-t", "--tokenizer", help="folder of a pruned tokenizer")] = None,
+    profile: ProfileName = None,
+    force: Force = False,
+) -> None:
+    """02 Turn text into token ids for a training of your own. Stopped, it goes on where it was."""
+    from .corpus_tokenization import tokenize_files
+
+    folder = tokenizer or profiles.load(profile).require("tokenizer_pruning")
+    _told(artifacts.shown(out), tokenize_files(files, out, folder, force=force))
 
 
 @app.command()

@@ -7,57 +7,19 @@ The one idea: documents are joined by end-of-text tokens and cut into blocks of 
 of a batch is padding. A document may be cut in two; a block may hold several. Cost: 6 × parameters FLOPs a token.
 """
 
-import io
 import math
 import shutil
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
-from itertools import accumulate, islice
+from itertools import accumulate
 from pathlib import Path
-from typing import BinaryIO
 
 from . import artifacts, corpora, training
 from .corpora import HELD_OUT_EVERY
+from .corpus_tokenization import blocks, streams
+from .corpus_tokenization import pack as pack
 from .errors import CourseError
 from .profiles import ModelShape, Profile
-from .progress import track
 from .tokenizer_pruning import load_tokenizer
-
-DOCUMENTS_AT_ONCE = 1_000  # the tokenizer spreads a batch over all cores
-
-
-def pack(tokenizer, texts: Iterable[str], block_size: int, path: Path | None = None):
-    """Join documents, each ended by the end-of-text token, and cut them into blocks.
-
-    -> uint16 array (uint32 for vocabularies above 65,536) of shape ``(blocks, block_size)``; the last, incomplete block
-    is dropped. With ``path`` the tokens are written there and memory-mapped: a corpus may be larger than memory. A file
-    that a killed run finished is used again.
-    """
-    import numpy as np
-
-    dtype = np.uint16 if len(tokenizer) <= 2**16 else np.uint32
-    if path is None:
-        file = io.BytesIO()
-        _write_tokens(tokenizer, texts, file, dtype)
-        stream = np.frombuffer(file.getvalue(), dtype)
-    else:
-        if not path.exists():
-            partial = path.with_suffix(".partial")
-            with partial.open("wb") as file:
-                _write_tokens(tokenizer, texts, file, dtype)
-            partial.replace(path)
-        stream = np.memmap(path, dtype, "r") if path.stat().st_size else np.zeros(0, dtype)
-    blocks = len(stream) // block_size
-    return stream[: blocks * block_size].reshape(blocks, block_size)
-
-
-def _write_tokens(tokenizer, texts: Iterable[str], file: BinaryIO, dtype) -> None:
-    import numpy as np
-
-    texts = iter(texts)
-    while batch := list(islice(texts, DOCUMENTS_AT_ONCE)):
-        for ids in tokenizer(batch, add_special_tokens=False, return_attention_mask=False)["input_ids"]:
-            file.write(np.array([*ids, tokenizer.eos_token_id], dtype).tobytes())
 
 
 def training_blocks(profile: Profile, corpus: str, tokenizer, folder: Path | None = None) -> tuple[list, list]:
@@ -69,16 +31,11 @@ def training_blocks(profile: Profile, corpus: str, tokenizer, folder: Path | Non
     size = profile.pretraining.block_size
     train, held_out = [], []
     for name, times in profile.mix[corpus].items():
-        count = corpora.count_documents(profile, name)
-
-        def documents(held: bool, name=name) -> Iterator[str]:
-            return (
-                text for i, text in enumerate(corpora.read_corpus(profile, name)) if (i % HELD_OUT_EVERY == 0) == held
-            )
-
-        held_out.append(pack(tokenizer, documents(True), size, folder and folder / f"{name}.held-out.tokens"))
-        shown = track(documents(False), f"tokenizing {name}", count - -(-count // HELD_OUT_EVERY))
-        train += [pack(tokenizer, shown, size, folder and folder / f"{name}.tokens")] * times
+        paths = [folder and folder / f"{name}.tokens", folder and folder / f"{name}.held-out.tokens"]
+        texts, count = corpora.read_corpus(profile, name), corpora.count_documents(profile, name)
+        kept, out = streams(tokenizer, texts, paths, lambda i: int(i % HELD_OUT_EVERY == 0), title=name, total=count)
+        train += [blocks(kept, size)] * times
+        held_out.append(blocks(out, size))
     if not any(map(len, train)) or not any(map(len, held_out)):
         raise CourseError(f"the corpora of profile {profile.name} are too small for blocks of {size} tokens")
     return train, held_out

@@ -81,7 +81,10 @@ def do(step: Step, profile: Profile, *, force: bool = False) -> artifacts.Manife
         sources = corpora.source_paths(profile)
         return deduplication.deduplicate(sources, out, max_documents=profile.max_documents, force=force)
     if step.stage == "tokenizer_pruning":
-        return tokenizer_pruning.prune_tokenizer(profile.tokenizer_model, out, profile.retain_words, force=force)
+        hidden = profile.model.hidden_size
+        return tokenizer_pruning.prune_tokenizer(
+            profile.tokenizer_model, out, profile.retain_words, hidden_size=hidden, force=force
+        )
     if step.stage == "parameter_budgeting":
         return parameter_budgeting.budget(profile, force=force)
     if step.stage == "pretraining":

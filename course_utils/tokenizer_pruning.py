@@ -1,12 +1,12 @@
 """Prune a multilingual SentencePiece model to Chinese and everyday English, without dead tokens.
 
 In comes a SentencePiece model (BPE or unigram) and a list of English words to keep; out come the pruned model, a fast
-Hugging Face tokenizer with the same ids, and a map from old ids to new ones.
+Hugging Face tokenizer with the same ids, a map from old ids to new ones, and a report that proves what is claimed here.
 
 The one idea: a BPE token is *merged* from smaller ones, so whoever deletes a piece kills every piece that is merged
 through it. We therefore keep the *merge closure*: each kept piece, and every piece its merges pass through. Merges are
 chosen by score, and a choice that won against all pieces still wins against some of them, so each kept piece is
-reached just as before.
+reached just as before. A unigram piece is chosen by its own probability and needs no other: fewer rivals cannot hurt.
 
 Cost: one pass over the vocabulary, a few seconds for 65 thousand pieces.
 """
@@ -15,58 +15,30 @@ import json
 import shutil
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable
-from functools import cache
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache, partial
+from itertools import islice
 from pathlib import Path
 
 from . import artifacts
 from .errors import CourseError
+from .fast_tokenizers import CHAT_TEMPLATE, add_marks, fast_tokenizer
+from .fast_tokenizers import load_tokenizer as load_tokenizer  # `x as x`: for those who import it from this stage
+from .pruning_report import make_report
+from .pruning_report import read_report as read_report
+from .sentencepiece_models import SPACE, add_no_spaces, is_bpe, load_model, normal_pieces, processor, script
+from .sentencepiece_models import dead_pieces as dead_pieces
+from .sentencepiece_models import fertility as fertility
+from .sentencepiece_models import scripts as scripts
 
-SPACE = "▁"  # how SentencePiece writes a space
-PAD, USER, ASSISTANT = "<pad>", "<|user|>", "<|assistant|>"
-# One template for every model of the course. `generation` marks what the assistant says, for the loss.
-CHAT_TEMPLATE = (
-    "{{ bos_token }}{% for message in messages %}"
-    "{% if message['role'] == 'assistant' %}"
-    "{{ '<|assistant|>' }}{% generation %}{{ message['content'] + eos_token }}{% endgeneration %}"
-    "{% else %}{{ '<|user|>' + message['content'] }}{% endif %}"
-    "{% endfor %}{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}"
-)
-
-
-# ------------------------------------------------------------------ reading
-
-
-def load_model(path: Path):
-    """-> the SentencePiece model as a protobuf ``ModelProto``.
-
-    Raises CourseError when the file is missing, is not a SentencePiece model, or is of a type that cannot be pruned.
-    """
-    from google.protobuf.message import DecodeError
-    from sentencepiece import sentencepiece_model_pb2 as pb
-
-    if not path.is_file():
-        raise CourseError(f"{path} is missing: name a SentencePiece .model file")
-    model = pb.ModelProto()
-    try:
-        model.ParseFromString(path.read_bytes())
-    except DecodeError:
-        model = pb.ModelProto()
-    if not model.pieces or not model.trainer_spec.model_type:
-        raise CourseError(
-            f"{path} is not a SentencePiece model: expected the .model file of a BPE or unigram tokenizer"
-        )
-    if model.trainer_spec.model_type not in (pb.TrainerSpec.BPE, pb.TrainerSpec.UNIGRAM):
-        kind = pb.TrainerSpec.ModelType.Name(model.trainer_spec.model_type).lower()
-        raise CourseError(f"{path} is a {kind} model: only BPE and unigram models can be pruned")
-    return model
+# ------------------------------------------------------------------ words
 
 
 def read_words(path: Path) -> set[str]:
     """The words to keep, one a line, in lower case. Raises CourseError for an empty or non-UTF-8 list."""
     try:
-        words = {word.lower() for word in path.read_text(encoding="utf-8").split()}
-    except FileNotFoundError:
+        words = {word.lower() for word in path.read_text(encoding="utf-8-sig").split()}
+    except (FileNotFoundError, IsADirectoryError):
         raise CourseError(f"{path} is missing: name a text file with one English word a line") from None
     except UnicodeDecodeError as error:
         raise CourseError(f"{path}: byte {error.start} is not UTF-8: save the word list as UTF-8") from None
@@ -75,293 +47,286 @@ def read_words(path: Path) -> set[str]:
     return words
 
 
+def with_capitals(words: Iterable[str]) -> set[str]:
+    """The words, and each with a capital first letter."""
+    return {form for word in words for form in (word, word[:1].upper() + word[1:])}
+
+
+def add_words(model, words: Iterable[str]):
+    """-> a copy of the model in which each word is one token, with and without a space before it.
+
+    A BPE word that is missing is cut into the pieces it has, and these are merged from the left, with scores below
+    all others. So every merge that there was still comes first, each old piece is reached as before, and what is
+    added merges only where the old model had stopped. A unigram word gets a score just better than its best cut; a
+    piece that was within 0.03 nats of being dead could die of it, which the report would tell.
+    """
+    from sentencepiece import sentencepiece_model_pb2 as pb
+
+    full = pb.ModelProto()
+    full.CopyFrom(model)
+    scores = normal_pieces(full)
+    encoder, bpe = processor(full), is_bpe(full)
+    lowest = min(scores.values())
+    for word in sorted(words):
+        for form in (word, SPACE + word):
+            if form in scores:
+                continue
+            if bpe:
+                while len(parts := _merge(form, scores)[-1]) > 1:
+                    lowest -= max(1.0, 2**-22 * abs(lowest))  # scores are 32-bit floats: a step that they can tell
+                    scores[parts[0] + parts[1]] = lowest
+                    full.pieces.add(piece=parts[0] + parts[1], score=lowest)
+            else:
+                cut = sum(full.pieces[i].score for i in encoder.encode(form.replace(SPACE, " ")))
+                # Better by the square of the length: so the word also beats a cut into shorter words that are added.
+                score = scores[form] = cut + 1e-4 * len(form) ** 2
+                full.pieces.add(piece=form, score=score)
+    full.trainer_spec.vocab_size = len(full.pieces)
+    return full
+
+
 # ------------------------------------------------------------------ policy
 
 
-@cache
-def _to_simplified():
-    import opencc
-
-    return opencc.OpenCC("t2s").convert
-
-
-@cache
-def script(piece: str) -> str:
-    """What a piece is made of: 'simplified Chinese', 'traditional Chinese', 'digits and punctuation', or the
-    name of its Unicode script ('Latin', 'Cyrillic' …); 'mixed' when it is several."""
-    text = piece.replace(SPACE, "")
-    kinds = {_script_of(char) for char in text} - {"Common"}
-    if not kinds:
-        return "digits and punctuation"
-    if kinds == {"Han"}:
-        return "simplified Chinese" if _to_simplified()(text) == text else "traditional Chinese"
-    return kinds.pop() if len(kinds) == 1 else "mixed"
-
-
-# Scripts of CLDR's languages, most frequent in multilingual vocabularies first; `regex` tests Unicode's property.
-SCRIPTS = (
-    "Han", "Latin", "Cyrillic", "Arabic", "Hiragana", "Katakana", "Hangul", "Hebrew", "Greek", "Thai", "Devanagari",
-    "Bengali", "Tamil", "Telugu", "Georgian", "Armenian", "Ethiopic", "Khmer", "Lao", "Myanmar", "Sinhala", "Gujarati",
-    "Kannada", "Malayalam", "Gurmukhi", "Tibetan", "Mongolian", "Bopomofo",
-)  # fmt: skip
-
-
-@cache
-def _script_of(char: str) -> str:
-    import regex
-
-    if regex.match(r"\p{Script=Common}|\p{Script=Inherited}", char):
-        return "Common"
-    return next((name for name in SCRIPTS if regex.match(rf"\p{{Script={name}}}", char)), "other scripts")
-
-
-def is_wanted(piece: str, words: set[str]) -> bool:
+def is_wanted(piece: str, words: set[str], *, keep_traditional: bool = False) -> bool:
     """Whether the policy keeps a normal piece for its own sake.
 
-    Kept: Chinese that simplified text uses, digits, punctuation and symbols, single ASCII letters in both cases,
-    and the listed English words in lower case, with or without the leading space.
+    Kept: Chinese that simplified text uses, digits, common punctuation and symbols, single ASCII letters in both cases,
+    and the listed words as they are written, with or without the leading space.
     """
     text = piece.replace(SPACE, "")
     kind = script(piece)
-    if kind == "Latin":
-        return text.isascii() and (len(text) == 1 or text in words)
     if kind == "digits and punctuation":
-        return all(_is_plain(char) for char in text)
-    return kind == "simplified Chinese"
+        return all(map(_is_common, text))
+    if kind == "traditional Chinese":
+        return keep_traditional
+    return kind == "simplified Chinese" or text in words or (len(text) == 1 and text.isascii())
 
 
 @cache
-def _is_plain(char: str) -> bool:
-    """Digits, punctuation, spaces and symbols, but no control characters, modifiers or pictographs beyond the BMP."""
-    return ord(char) < 0x10000 and unicodedata.category(char)[0] in "NPSZ"
+def _is_common(char: str) -> bool:
+    """Digits, punctuation, spaces and symbols of everyday Chinese or Western text: those that the old character sets
+    GBK or Windows-1252 have room for. No control characters, modifiers or emoji."""
+    if unicodedata.category(char)[0] not in "NPSZ":
+        return False
+    try:
+        return bool(char.encode("gbk"))
+    except UnicodeEncodeError:
+        return char == char.encode("cp1252", "ignore").decode("cp1252")
 
 
-def merge_path(piece: str, scores: dict[str, float]) -> set[str]:
-    """All pieces that BPE passes through while it builds ``piece``: its characters and each merge.
+# ------------------------------------------------------------------ the merge closure
+
+
+def _merge(piece: str, scores: dict[str, float]) -> list[list[str]]:
+    """The parts of ``piece`` before the first and after each merge of BPE.
 
     The algorithm is SentencePiece's: again and again merge the adjacent pair with the best score, leftmost first.
     """
-    parts = list(piece)
-    path = set(parts)
-    while len(parts) > 1:
+    steps = [list(piece)]
+    while True:
+        parts = steps[-1]
         candidates = [(-scores[a + b], i) for i, (a, b) in enumerate(zip(parts, parts[1:])) if a + b in scores]  # noqa: B905
         if not candidates:
-            break
+            return steps
         _, i = min(candidates)
-        parts[i : i + 2] = [parts[i] + parts[i + 1]]
-        path.add(parts[i])
-    return path
+        steps.append([*parts[:i], parts[i] + parts[i + 1], *parts[i + 2 :]])
+
+
+def merge_path(piece: str, scores: dict[str, float]) -> set[str]:
+    """All pieces that BPE passes through while it builds ``piece``: its characters and each merge."""
+    return {part for parts in _merge(piece, scores) for part in parts}
 
 
 # ------------------------------------------------------------------ pruning
 
 
-def prune(model, words: set[str], *, closure: bool = True):
+def prune(
+    model,
+    words: set[str],
+    *,
+    wanted: Callable[[str, set[str]], bool] = is_wanted,
+    closure: bool = True,
+    vocab_size: int | None = None,
+    texts: Iterable[str] = (),
+):
     """-> (pruned ModelProto, id map old → new, reasons counted).
 
-    ``closure=False`` deletes pieces naively, as a lesson: BPE pieces built through deleted ones die.
-    Control, unknown, byte and user-defined pieces always stay. Missing chat marks and padding are added.
-    """
-    from sentencepiece import sentencepiece_model_pb2 as pb
+    ``wanted(piece, words)`` is the policy. With ``vocab_size`` at most so many pieces are kept, those that ``texts``
+    use most, each with its merges. ``closure=False`` deletes pieces naively, as a lesson: BPE pieces built through
+    deleted ones die. Control, unknown, byte and user-defined pieces always stay; missing marks are added.
 
-    normal = pb.ModelProto.SentencePiece.NORMAL
-    scores = {piece.piece: piece.score for piece in model.pieces if piece.type == normal}
-    wanted = {text for text in scores if is_wanted(text, words)}
-    built_from = set()
-    if closure and model.trainer_spec.model_type == pb.TrainerSpec.BPE:
-        built_from = {part for text in wanted for part in merge_path(text, scores)} & scores.keys() - wanted
+    Raises CourseError when ``vocab_size`` has no room for these and the ASCII letters and digits.
+    """
+    scores = normal_pieces(model)
+    chosen = {text for text in scores if wanted(text, words)}
+    paths = partial(merge_path, scores=scores) if closure and is_bpe(model) else lambda piece: {piece}
+    kept = scores.keys() & {part for piece in chosen for part in paths(piece)}
+    pruned, id_map = _only(model, kept)
+    if vocab_size is not None:
+        room = vocab_size - len(pruned.pieces) + len(kept)
+        kept = _most_used(_by_use(pruned, texts), paths, scores, room)
+        pruned, id_map = _only(model, kept)
+    reasons = {
+        "special": len(id_map) - len(kept),
+        "wanted": len(kept & chosen),
+        "merge closure": len(kept - chosen),
+    }
+    return pruned, id_map, {reason: count for reason, count in reasons.items() if count}
+
+
+def _only(model, kept: set[str]):
+    """-> (a copy of the model with these normal pieces and all others, id map old → new)."""
+    from sentencepiece import sentencepiece_model_pb2 as pb
 
     pruned = pb.ModelProto()
     pruned.CopyFrom(model)
     del pruned.pieces[:]
-    id_map, reasons = {}, Counter()
+    id_map = {}
     for old_id, piece in enumerate(model.pieces):
-        if piece.type != normal or piece.piece in wanted or piece.piece in built_from:
+        if piece.type != pb.ModelProto.SentencePiece.NORMAL or piece.piece in kept:
             id_map[old_id] = len(pruned.pieces)
             pruned.pieces.append(piece)
-            reason = "special" if piece.type != normal else "merge closure" if piece.piece in built_from else "wanted"
-            reasons[reason] += 1
-    _add_marks(pruned, pb)
-    # No piece for a space that is not there, and no space lost: the model becomes lossless, Chinese one token cheaper.
-    pruned.normalizer_spec.add_dummy_prefix = False
-    pruned.normalizer_spec.remove_extra_whitespaces = False
-    pruned.trainer_spec.vocab_size = len(pruned.pieces)
-    return pruned, id_map, dict(reasons)
+    for name in ("unk_id", "bos_id", "eos_id", "pad_id"):
+        old_id = getattr(model.trainer_spec, name)
+        setattr(pruned.trainer_spec, name, id_map.get(old_id, -1))
+    add_marks(pruned)
+    add_no_spaces(pruned)  # the model becomes lossless, and Chinese one token cheaper
+    return pruned, id_map
 
 
-def _add_marks(pruned, pb) -> None:
-    have = {piece.piece for piece in pruned.pieces}
-    for mark, kind in ((PAD, "CONTROL"), (USER, "USER_DEFINED"), (ASSISTANT, "USER_DEFINED")):
-        if mark not in have:
-            pruned.pieces.add(piece=mark, score=0.0, type=pb.ModelProto.SentencePiece.Type.Value(kind))
-    if pruned.trainer_spec.pad_id < 0:
-        pruned.trainer_spec.pad_id = next(i for i, piece in enumerate(pruned.pieces) if piece.piece == PAD)
-        pruned.trainer_spec.pad_piece = PAD
+def _by_use(pruned, texts: Iterable[str]) -> list[str]:
+    """The normal pieces: ASCII letters and digits first, then by how often the texts use them."""
+    encoder = processor(pruned)
+    texts, used = iter(texts), Counter()
+    while batch := list(islice(texts, 1_000)):
+        for ids in encoder.encode(batch):
+            used.update(ids)
+    pieces = normal_pieces(pruned)
+    basic = {piece for piece in pieces if len(piece) == 1 and piece.isascii() and piece.isalnum()}
+    return sorted(pieces, key=lambda piece: (piece not in basic, -used[encoder.piece_to_id(piece)]))
 
 
-def processor(model):
-    """A SentencePiece processor of the model that adds and removes no spaces."""
-    import sentencepiece
-    from sentencepiece import sentencepiece_model_pb2 as pb
-
-    bare = pb.ModelProto()
-    bare.CopyFrom(model)
-    bare.normalizer_spec.add_dummy_prefix = False
-    bare.normalizer_spec.remove_extra_whitespaces = False
-    return sentencepiece.SentencePieceProcessor(model_proto=bare.SerializeToString())
-
-
-def dead_pieces(model) -> list[str]:
-    """Normal pieces that their own text does not encode to: rows of the table that no text can ever reach."""
-    from sentencepiece import sentencepiece_model_pb2 as pb
-
-    encoder = processor(model)
-    normal = pb.ModelProto.SentencePiece.NORMAL
-    rows = [(i, piece.piece) for i, piece in enumerate(model.pieces) if piece.type == normal]
-    encoded = encoder.encode([text.replace(SPACE, " ") for _, text in rows])
-    return [text for (i, text), ids in zip(rows, encoded, strict=True) if ids != [i]]
-
-
-def scripts(model) -> dict[str, int]:
-    """Number of normal pieces by script, most frequent first."""
-    from sentencepiece import sentencepiece_model_pb2 as pb
-
-    normal = pb.ModelProto.SentencePiece.NORMAL
-    return dict(Counter(script(p.piece) for p in model.pieces if p.type == normal).most_common())
-
-
-def fertility(model, texts: Iterable[str]) -> float:
-    """Tokens per character over the texts."""
-    encoder = processor(model)
-    texts = list(texts)
-    return sum(map(len, encoder.encode(texts))) / sum(map(len, texts))
-
-
-# ------------------------------------------------------------------ Hugging Face
-
-
-def fast_tokenizer(model):
-    """-> a ``PreTrainedTokenizerFast`` with the ids of the SentencePiece model and the course's chat template.
-
-    Raises CourseError for unigram models that normalise text, which this course's tokenizers do not.
-    """
-    from sentencepiece import sentencepiece_model_pb2 as pb
-    from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers
-    from transformers import PreTrainedTokenizerFast
-
-    types = pb.ModelProto.SentencePiece
-    unknown = next(p.piece for p in model.pieces if p.type == types.UNKNOWN)
-    if model.trainer_spec.model_type == pb.TrainerSpec.BPE:
-        vocabulary = {piece.piece: i for i, piece in enumerate(model.pieces)}
-        core = models.BPE(vocabulary, _merges(model), unk_token=unknown, fuse_unk=True, byte_fallback=True)
-    else:
-        table = [(piece.piece, piece.score) for piece in model.pieces]
-        core = models.Unigram(table, model.trainer_spec.unk_id, byte_fallback=True)
-    tokenizer = Tokenizer(core)
-    steps = [normalizers.Replace(" ", SPACE)]
-    if model.normalizer_spec.precompiled_charsmap:
-        steps.insert(0, normalizers.Precompiled(model.normalizer_spec.precompiled_charsmap))
-    tokenizer.normalizer = normalizers.Sequence(steps)
-    tokenizer.decoder = decoders.Sequence([decoders.Replace(SPACE, " "), decoders.ByteFallback(), decoders.Fuse()])
-    tokenizer.add_special_tokens(
-        [
-            AddedToken(piece.piece, normalized=False, special=True)
-            for piece in model.pieces
-            if piece.type in (types.CONTROL, types.USER_DEFINED, types.UNKNOWN)
-        ]
-    )
-    spec = model.trainer_spec
-    name = lambda i: model.pieces[i].piece  # noqa: E731
-    fast = PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        unk_token=unknown,
-        bos_token=name(spec.bos_id),
-        eos_token=name(spec.eos_id),
-        pad_token=PAD,
-        clean_up_tokenization_spaces=False,
-    )
-    fast.chat_template = CHAT_TEMPLATE
-    return fast
-
-
-def _merges(model) -> list[tuple[str, str]]:
-    """BPE merges in the order in which SentencePiece would make them: best score of the result first."""
-    from sentencepiece import sentencepiece_model_pb2 as pb
-
-    normal = pb.ModelProto.SentencePiece.NORMAL
-    ids = {piece.piece: i for i, piece in enumerate(model.pieces) if piece.type == normal}
-    merges = []
-    for piece in sorted((p for p in model.pieces if p.piece in ids), key=lambda p: -p.score):
-        text = piece.piece
-        splits = [(text[:i], text[i:]) for i in range(1, len(text))]
-        merges += sorted((s for s in splits if s[0] in ids and s[1] in ids), key=lambda s: (ids[s[0]], ids[s[1]]))
-    return merges
+def _most_used(ranked: Sequence[str], paths: Callable, scores: dict[str, float], room: int) -> set[str]:
+    """As many pieces as there is room for, the first ones first, each with what it is merged from."""
+    kept = set()
+    for piece in ranked:
+        path = paths(piece) & scores.keys()
+        if len(kept | path) <= room:
+            kept |= path
+        elif len(piece) == 1 and piece.isascii() and piece.isalnum():
+            raise CourseError(f"the vocabulary size leaves room for {max(room, 0)} pieces: ask for some hundreds more")
+    return kept
 
 
 # ------------------------------------------------------------------ the stage
 
 
-def prune_tokenizer(old: Path, out: Path, retain_words: Path, *, force: bool = False) -> artifacts.Manifest:
+def prune_tokenizer(
+    old: Path,
+    out: Path,
+    retain_words: Path,
+    *,
+    hidden_size: int,
+    cased: bool = False,
+    add_missing: bool = False,
+    keep_traditional: bool = False,
+    vocab_size: int | None = None,
+    corpus: Sequence[Path] = (),
+    force: bool = False,
+) -> artifacts.Manifest:
     """Prune ``old`` and write ``tokenizer.model``, the Hugging Face tokenizer, ``id_map.json`` and ``report.json``.
 
     ``out`` is a folder, or a file name ending in ``.model``: then the folder is that name without the ending, and a
     copy of the pruned model is laid at the file name too. Nothing foreign is overwritten.
+
+    ``hidden_size`` (weights a row) is what the report reckons savings with. ``cased`` keeps listed words with a capital
+    letter too, ``add_missing`` adds those that ``old`` lacks, ``keep_traditional`` keeps traditional Chinese.
+    ``vocab_size`` keeps at most so many pieces, the most frequent in ``corpus`` (.jsonl files with "text", or plain).
     """
+    _check_paths(old, out, retain_words)
+    if (vocab_size is None) != (not corpus):
+        raise CourseError("a vocabulary size and a corpus go together: the corpus says which pieces are frequent")
     if out.suffix == ".model":
-        return _prune_to_file(old, out, retain_words, force)
+        _check_target(out)
     load_model(old)  # say what is wrong with the input before anything is made
     words = read_words(retain_words)
+    words = with_capitals(words) if cased else words
 
     def make(folder: Path) -> dict:
         model = load_model(old)
-        pruned, id_map, reasons = prune(model, words)
+        full = add_words(model, words) if add_missing else model
+        policy = partial(is_wanted, keep_traditional=keep_traditional)
+        pruned, id_map, reasons = prune(
+            full, words, wanted=policy, vocab_size=vocab_size, texts=(t for path in corpus for t in read_texts(path))
+        )
+        id_map = {old_id: new_id for old_id, new_id in id_map.items() if old_id < len(model.pieces)}
         (folder / "tokenizer.model").write_bytes(pruned.SerializeToString())
         fast_tokenizer(pruned).save_pretrained(folder)
         artifacts.write_json(folder / "id_map.json", id_map)
-        report = {
-            "pieces": {"before": len(model.pieces), "after": len(pruned.pieces)},
-            "kept": reasons,
-            "scripts": {"before": scripts(model), "after": scripts(pruned)},
-            "dead_pieces": {"before": dead_pieces(model), "after": dead_pieces(pruned)},
-        }
+        report = make_report(model, pruned, hidden_size) | {"kept": reasons}
         artifacts.write_json(folder / "report.json", report)
         return {
             "pieces": len(pruned.pieces),
             "pruned_from": len(model.pieces),
             "dead": len(report["dead_pieces"]["after"]),
+            "Chinese_tokens": f"{report['fertility']['Chinese']['change']:+.1%}",
+            "MB_saved": report["each_table"]["megabytes_saved"],
         }
 
-    return artifacts.build(
-        out,
+    manifest = artifacts.build(
+        _folder(out),
         make,
         stage="tokenizer_pruning",
-        settings={"chat_template": CHAT_TEMPLATE},
-        inputs=[old, retain_words],
+        settings={
+            "chat_template": CHAT_TEMPLATE,
+            "hidden_size": hidden_size,
+            "cased": cased,
+            "add_missing": add_missing,
+            "keep_traditional": keep_traditional,
+            "vocab_size": vocab_size,
+        },
+        inputs=[old, retain_words, *corpus],
         force=force,
     )
-
-
-def _prune_to_file(old: Path, new: Path, retain_words: Path, force: bool) -> artifacts.Manifest:
-    folder = new.with_suffix("")
-    if new.resolve() == old.resolve():
-        raise CourseError(f"{new} is the input itself: name another file for the pruned model")
-    ours = artifacts.read_manifest(folder)
-    if new.exists() and not (ours and artifacts.sha256(new) == ours.outputs.get("tokenizer.model")):
-        raise CourseError(f"{new} exists and was not made by the course: name another file or move it away first")
-    manifest = prune_tokenizer(old, folder, retain_words, force=force)
-    partial = new.with_name(f".{new.name}.partial")
-    shutil.copyfile(folder / "tokenizer.model", partial)
-    partial.replace(new)
+    if out.suffix == ".model":
+        partial_file = out.with_name(f".{out.name}.partial")
+        shutil.copyfile(_folder(out) / "tokenizer.model", partial_file)
+        partial_file.replace(out)
     return manifest
 
 
-def load_tokenizer(folder: Path):
-    """The Hugging Face tokenizer of a folder, from local files alone."""
-    from transformers import AutoTokenizer
-
-    return AutoTokenizer.from_pretrained(folder, local_files_only=True)
+def _folder(out: Path) -> Path:
+    return out.with_suffix("") if out.suffix == ".model" else out
 
 
-def read_report(folder: Path) -> dict:
-    """The report of a pruning."""
-    return json.loads((folder / "report.json").read_text(encoding="utf-8"))
+def _check_paths(old: Path, out: Path, retain_words: Path) -> None:
+    for source in (old, retain_words):
+        if source.resolve() == out.resolve():
+            raise CourseError(f"{out} is the input itself: name another file for the pruned model")
+        if source.resolve().is_relative_to(_folder(out).resolve()):
+            raise CourseError(f"{source} lies in the output folder {_folder(out)}: name another output")
+
+
+def _check_target(out: Path) -> None:
+    ours = artifacts.read_manifest(_folder(out))
+    if out.exists() and not (ours and artifacts.sha256(out) == ours.outputs.get("tokenizer.model")):
+        raise CourseError(f"{out} exists and was not made by the course: name another file or move it away first")
+
+
+def read_texts(path: Path) -> Iterator[str]:
+    """The texts of a file: ``text`` of each row of a ``.jsonl``, or each line of any other, with its line end.
+
+    Raises CourseError with file and line for what cannot be read.
+    """
+    jsonl = path.suffix == ".jsonl"
+    if not path.is_file():
+        raise CourseError(f"{path} is missing: name a .jsonl or text file")
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            try:
+                text = json.loads(line)["text"] if jsonl else line.decode()
+            except (ValueError, KeyError, TypeError):
+                kind = 'a JSON object with "text"' if jsonl else "UTF-8 text"
+                raise CourseError(f"{path}:{number}: not {kind}: mend or remove the line") from None
+            yield text

@@ -1,12 +1,15 @@
 """The `course` command: bad input is one line and exit code 2, and nothing is harmed."""
 
 import bz2
+import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 
 import pytest
+import sentencepiece
 
 from .conftest import REPOSITORY
 
@@ -62,11 +65,74 @@ def test_a_line_that_is_not_json_is_named_with_its_file(course, tmp_path, monkey
     assert "data/baike/baike.jsonl:2: not a JSON object" in message
 
 
-def test_a_tokenizer_that_is_not_sentencepiece(course, tmp_path):
-    (tmp_path / "vocab.model").write_text("hello world")
-    message = course("prune-tokenizer", "-i", "vocab.model", "-o", "new.model", "-a", WORDS, code=2)
-    assert "vocab.model is not a SentencePiece model" in message
-    assert not (tmp_path / "new.model").exists()
+def other_model(kind: str) -> bytes:
+    """A SentencePiece model of a type that has no merges and no probabilities."""
+    out = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(["北京 是 首都", "a b c"] * 9), model_writer=out, model_type=kind, vocab_size=12,
+        hard_vocab_limit=False, minloglevel=2,
+    )  # fmt: skip
+    return out.getvalue()
+
+
+WORD_PIECE = b"[PAD]\n[UNK]\n[CLS]\n##ing\nthe\n"
+BAD_MODELS = {
+    "a text": (b"hello world", "is not a SentencePiece model"),
+    "an empty file": (b"", "is not a SentencePiece model"),
+    "WordPiece's vocab.txt": (WORD_PIECE, "is not a SentencePiece model"),
+    "a tokenizer.json": (b'{"version": "1.0", "model": {"type": "WordPiece"}}', "is not a SentencePiece model"),
+    "a cut-off download": (TOKENIZER.read_bytes()[:40_000], "bad.model"),
+    "a word model": (other_model("word"), "is a word model: only BPE and unigram models can be pruned"),
+    "a character model": (other_model("char"), "is a char model: only BPE and unigram models can be pruned"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_MODELS)
+def test_a_tokenizer_that_cannot_be_pruned(course, tmp_path, name):
+    content, problem = BAD_MODELS[name]
+    (tmp_path / "bad.model").write_bytes(content)
+    assert problem in course("prune-tokenizer", "-i", "bad.model", "-o", "new.model", "-a", WORDS, code=2)
+    assert [path.name for path in tmp_path.iterdir()] == ["bad.model"]
+
+
+@pytest.mark.parametrize("words, problem", [(b"", "is empty"), (b" \n\n", "is empty"), (b"caf\xe9", "is not UTF-8")])
+def test_a_word_list_that_cannot_be_read(course, tmp_path, words, problem):
+    (tmp_path / "words.txt").write_bytes(words)
+    assert problem in course("prune-tokenizer", "-i", TOKENIZER, "-o", "new.model", "-a", "words.txt", code=2)
+    assert [path.name for path in tmp_path.iterdir()] == ["words.txt"]
+
+
+@pytest.mark.parametrize("out", ["mine/old.model", "mine/words.txt", "mine", "mine/other.model"])
+def test_pruning_overwrites_no_input_and_nothing_foreign(course, tmp_path, out):
+    (tmp_path / "mine").mkdir()
+    shutil.copy(TOKENIZER, tmp_path / "mine/old.model")
+    shutil.copy(WORDS, tmp_path / "mine/words.txt")
+    (tmp_path / "mine/other.model").write_bytes(b"precious")
+    before = {path.name: path.read_bytes() for path in (tmp_path / "mine").iterdir()}
+    course("prune-tokenizer", "-i", "mine/old.model", "-o", out, "-a", "mine/words.txt", code=2)
+    assert {path.name: path.read_bytes() for path in (tmp_path / "mine").iterdir()} == before
+
+
+def test_pruning_options(course, tmp_path):
+    prune = ("prune-tokenizer", "-i", TOKENIZER, "-a", WORDS)
+    assert "go together" in course(*prune, "-o", "a", "--vocab-size", 900, code=2)
+    (tmp_path / "corpus.txt").write_text("北京是中国的首都。\n", encoding="utf-8")
+    course(*prune, "-o", "a", "--vocab-size", 900, "--corpus", "corpus.txt")
+    course(*prune, "-o", "b", "--cased", "--add-missing", "--keep-traditional")
+    sizes = {name: json.loads((tmp_path / name / "report.json").read_text())["pieces"]["after"] for name in "ab"}
+    assert sizes["a"] == 900 and sizes["b"] > 8_000
+    settings = json.loads((tmp_path / "b/manifest.json").read_text())["settings"]
+    assert settings["cased"] and settings["add_missing"] and settings["keep_traditional"]
+    assert "gone.txt is missing" in course(*prune, "-o", "c", "--vocab-size", 900, "--corpus", "gone.txt", code=2)
+
+
+def test_tokenizing_says_what_is_missing(course, tmp_path):
+    (tmp_path / "a.txt").write_text("好\n", encoding="utf-8")
+    assert "course prune-tokenizer" in course("tokenize", "-i", "a.txt", "-o", "out", code=2)
+    assert "holds no tokenizer.json" in course("tokenize", "-i", "a.txt", "-o", "out", "-t", "none", code=2)
+    course("prune-tokenizer")
+    assert "gone.txt is missing" in course("tokenize", "-i", "gone.txt", "-o", "out", code=2)
+    assert "tokens 3" in course("tokenize", "-i", "a.txt", "-o", "out")
 
 
 def test_an_unknown_profile(course):
@@ -114,8 +180,6 @@ def test_cleaning_pruning_budget_and_status_print_what_they_did(course, tmp_path
     rows = [json.loads(line) for line in (tmp_path / "clean/wiki-00000.jsonl").open(encoding="utf-8")]
     assert set(rows[0]) == {"id", "title", "text"}
     assert "dead 0" in course("prune-tokenizer", "-i", TOKENIZER, "-o", "small.model", "-a", WORDS)
-    import sentencepiece
-
     assert sentencepiece.SentencePieceProcessor(model_file=str(tmp_path / "small.model")).vocab_size() < 8_000
     course("prune-tokenizer")
     assert "largest batch that fits" in course("budget")

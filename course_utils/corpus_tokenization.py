@@ -1,0 +1,236 @@
+"""Turn documents into one long stream of token ids, fast, in a file that training maps to memory.
+
+In come texts and a fast tokenizer; out comes a flat file of 16-bit ids (32-bit for vocabularies above 65,536), each
+document ended by the end-of-text token. A document may be sent to one of several streams: that is how some are held
+out without reading the corpus twice.
+
+Two ideas. First: between two characters that stand side by side in no piece, no token can reach across. So we may cut
+there before we tokenize; the bits are short, come again and again, and the same bit always has the same ids: each is
+given to the tokenizer once and then looked up. Second: write down after each batch how far every stream has come. A
+killed run cuts its files back to the last such mark and goes on there, so it ends with the same bytes.
+
+Cost: some millions of tokens a second, ``benchmarks/tokenization.py`` measures it; two bytes a token on disk.
+"""
+
+import io
+import json
+import re
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, nullcontext
+from itertools import islice, pairwise
+from pathlib import Path
+from typing import BinaryIO
+
+from . import artifacts
+from .errors import CourseError
+from .progress import Line
+from .sentencepiece_models import SPACE
+from .tokenizer_pruning import load_tokenizer, read_texts
+
+DOCUMENTS_AT_ONCE = 1_000  # a batch; a killed run loses one at most
+BITS_REMEMBERED = 1_000_000  # some 200 MB
+CUT = 0xFDD0  # a code point that Unicode sets aside for programs and never gives to a character
+
+
+def dtype(tokenizer):
+    """The smallest numpy type that holds every id of the tokenizer: uint16, or uint32 above 65,536 tokens."""
+    import numpy as np
+
+    return np.uint16 if len(tokenizer) <= 2**16 else np.uint32
+
+
+def tokenize(tokenizer, texts: Iterable[str]) -> Iterator[list[bytes]]:
+    """-> batches of documents, each the bytes of its ids (of ``dtype``) and of the end-of-text token, in order.
+
+    New bits are tokenized on all cores. To spread the rest over processes was measured and does not pay: to carry the
+    texts there and the ids back takes longer than to look them up (on two cores, the same text: 7 million tokens a
+    second against 12).
+    """
+    texts = iter(texts)
+    yield from map(_encoder(tokenizer), iter(lambda: list(islice(texts, DOCUMENTS_AT_ONCE)), []))
+
+
+def _encoder(tokenizer) -> Callable[[list[str]], list[bytes]]:
+    """-> a function: documents -> the bytes of each. It remembers the ids of the bits that it has met."""
+    import numpy as np
+
+    kind = dtype(tokenizer)
+    end = kind(tokenizer.eos_token_id).tobytes()
+    cut = _cutter(tokenizer)
+    ids: dict[str, bytes] = {}
+
+    def learn(bits: list[str]) -> None:
+        # `encode_batch_fast` leaves out the offsets of each token in its text, which nobody needs here.
+        encodings = tokenizer.backend_tokenizer.encode_batch_fast(bits, add_special_tokens=False)
+        ids.update((bit, np.array(found.ids, kind).tobytes()) for bit, found in zip(bits, encodings, strict=True))
+
+    def encode(documents: list[str]) -> list[bytes]:
+        bits, ends = cut(documents)
+        try:
+            found = list(map(ids.__getitem__, bits))
+        except KeyError:  # a new one
+            if len(ids) > BITS_REMEMBERED:
+                ids.clear()
+            learn(list(set(bits) - ids.keys()))
+            found = list(map(ids.__getitem__, bits))
+        return [b"".join(found[start:stop]) + end for start, stop in pairwise([0, *ends])]
+
+    return encode
+
+
+def _cutter(tokenizer) -> Callable[[list[str]], tuple[list[str], list[int]]]:
+    """-> a function: documents -> (bits of all documents in order, the number of bits up to the end of each document).
+
+    It cuts between two characters that stand side by side in no piece. A table of hashes says which do; two pairs may
+    share a hash, then a bit is longer than it need be, never too short. A model that normalises text may join what
+    was cut: its documents stay whole.
+    """
+    import numpy as np
+
+    if "Precompiled" in str(tokenizer.backend_tokenizer.normalizer):
+        return lambda documents: (documents, list(range(1, len(documents) + 1)))
+
+    def pair_hash(left, right):
+        return (left * np.uint32(0x9E3779B1) ^ right * np.uint32(0x85EBCA77)) >> np.uint32(12)  # xxHash's primes
+
+    joins = np.zeros(2**20, bool)
+    # The name of a byte piece, such as <0x41>, is no text; its digits would keep every number whole.
+    pieces = (piece for piece in tokenizer.get_vocab() if not re.fullmatch("<0x[0-9A-F]{2}>", piece))
+    pairs = {piece[i : i + 2] for piece in pieces for i in range(len(piece) - 1)}
+    codes = _codes("".join(pairs))
+    joins[pair_hash(codes[::2], codes[1::2])] = True
+
+    def cut(documents: list[str]) -> tuple[list[str], list[int]]:
+        codes = _codes("".join(documents).replace(" ", SPACE))
+        ends = np.cumsum([len(document) for document in documents])
+        starts_bit = np.ones(len(codes), bool)
+        starts_bit[1:] = ~joins[pair_hash(codes[:-1], codes[1:])]
+        starts_bit[ends[ends < len(codes)]] = True
+        count = np.cumsum(starts_bit)  # bits that start up to here
+        spaced = np.full(len(codes) + count[-1] if len(codes) else 0, CUT, np.uint32)
+        spaced[np.arange(len(codes)) + count] = codes
+        bits = spaced.tobytes().decode("utf-32-le").split(chr(CUT))[1:]
+        return bits, [int(count[end - 1]) if end else 0 for end in ends]
+
+    return cut
+
+
+def _codes(text: str):
+    """The code points of a text, uint32. The sign for cuts would be taken for one: it becomes U+FFFD, as does half a
+    character (a lone surrogate)."""
+    import numpy as np
+
+    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
+    foreign = (codes == CUT) | ((codes >= 0xD800) & (codes < 0xE000))
+    return np.where(foreign, np.uint32(0xFFFD), codes) if foreign.any() else codes
+
+
+def streams(
+    tokenizer,
+    texts: Iterable[str],
+    paths: Sequence[Path | None],
+    which: Callable[[int], int] = lambda i: 0,
+    *,
+    title: str = "",
+    total: int | None = None,
+) -> list:
+    """Tokenize the texts into streams, document ``i`` into stream ``which(i)``. -> an array ``(tokens,)`` a stream.
+
+    With paths the streams are files, mapped to memory: a corpus may be larger than it. Files that are finished are
+    used again; unfinished ones of a killed run are gone on with, ``texts`` being the same. With a ``title`` a line
+    shows progress and tokens a second; ``total`` is the number of documents.
+    """
+    import numpy as np
+
+    kind = dtype(tokenizer)
+    if None in paths:
+        files = [io.BytesIO() for _ in paths]
+        _write(tokenizer, texts, files, which, None, title, total)
+        return [np.frombuffer(file.getvalue(), kind) for file in files]
+    journal = paths[0].with_name(f"{paths[0].name}.journal")
+    if not all(path.exists() for path in paths):
+        unfinished = [path.with_name(f"{path.name}.partial") for path in paths]
+        for path, source in zip(paths, unfinished, strict=True):
+            if path.exists():  # killed between two of the renamings below
+                path.replace(source)
+        with ExitStack() as stack:
+            files = [stack.enter_context(path.open("r+b" if path.exists() else "w+b")) for path in unfinished]
+            _write(tokenizer, texts, files, which, journal, title, total)
+        for path, source in zip(paths, unfinished, strict=True):
+            source.replace(path)
+    journal.unlink(missing_ok=True)
+    return [np.memmap(path, kind, "r") if path.stat().st_size else np.zeros(0, kind) for path in paths]
+
+
+def _write(tokenizer, texts, files: list[BinaryIO], which, journal: Path | None, title: str, total) -> None:
+    done, ends = _last_mark(journal, files)
+    for file, end in zip(files, ends, strict=True):
+        file.seek(end)
+        file.truncate()
+    started, tokens, width = time.perf_counter(), 0, dtype(tokenizer)().itemsize
+    with Line(f"tokenizing {title}", total, done) if title else nullcontext() as line:
+        for batch in tokenize(tokenizer, islice(texts, done, None)):
+            for document in batch:
+                files[which(done)].write(document)
+                done, tokens = done + 1, tokens + len(document) // width
+            if journal:
+                for file in files:
+                    file.flush()
+                artifacts.write_json(journal, {"documents": done, "ends": [file.tell() for file in files]})
+            if line:
+                line.update(done, f"tokenizing {title} · {tokens / (time.perf_counter() - started):,.0f} tokens/s")
+
+
+def _last_mark(journal: Path | None, files: list[BinaryIO]) -> tuple[int, list[int]]:
+    """-> (documents done, end of each file in bytes) by the journal of a killed run, or the start of everything."""
+    if journal and journal.exists():
+        mark = json.loads(journal.read_text(encoding="utf-8"))
+        if all(file.seek(0, io.SEEK_END) >= end for file, end in zip(files, mark["ends"], strict=True)):
+            return mark["documents"], mark["ends"]
+    return 0, [0] * len(files)
+
+
+def pack(tokenizer, texts: Iterable[str], block_size: int, path: Path | None = None):
+    """Join documents, each ended by the end-of-text token, and cut them into blocks.
+
+    -> array of shape ``(blocks, block_size)``; the last, incomplete block is dropped. With ``path`` the tokens are
+    written there and memory-mapped, see ``streams``.
+    """
+    return blocks(streams(tokenizer, texts, [path])[0], block_size)
+
+
+def blocks(stream, block_size: int):
+    """A stream of tokens cut into blocks: a view ``(blocks, block_size)`` without the incomplete last one."""
+    count = len(stream) // block_size
+    return stream[: count * block_size].reshape(count, block_size)
+
+
+def tokenize_files(files: Sequence[Path], out: Path, tokenizer: Path, *, force: bool = False) -> artifacts.Manifest:
+    """Tokenize text files (``read_texts``) to ``out/corpus.tokens``; what the ids are is in ``out/corpus.json``.
+
+    A killed run goes on where it was. Raises CourseError when a file or the tokenizer's folder is missing, and for
+    a line that cannot be read.
+    """
+    if not (tokenizer / "tokenizer.json").is_file():
+        raise CourseError(f"{artifacts.shown(tokenizer)} holds no tokenizer.json: name a folder of prune-tokenizer")
+
+    def make(folder: Path) -> dict:
+        loaded = load_tokenizer(tokenizer)
+        started, title = time.perf_counter(), ", ".join(path.name for path in files)
+        texts = (text for path in files for text in read_texts(path))
+        (stream,) = streams(loaded, texts, [folder / "corpus.tokens"], title=title)
+        about = {"dtype": stream.dtype.name, "tokens": len(stream), "end_of_text": loaded.eos_token_id}
+        artifacts.write_json(folder / "corpus.json", about)
+        rate = len(stream) / (time.perf_counter() - started)
+        return {"tokens": len(stream), "tokens_a_second": round(rate)}
+
+    return artifacts.build(
+        out,
+        make,
+        stage="corpus_tokenization",
+        settings={},
+        inputs=[tokenizer, *files],
+        resumable=True,
+        force=force,
+    )
