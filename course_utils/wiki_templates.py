@@ -12,6 +12,7 @@ from functools import cache, lru_cache
 
 from . import units
 from .formulas import chemical, readable, superscript
+from .language_conversion import fence
 
 Renderer = Callable[[str, list[str], dict[str, str]], str]
 Family = tuple[str, tuple[str, ...], Renderer | None]
@@ -105,12 +106,20 @@ LANGUAGE_NAMES = {
 }  # fmt: skip
 
 
+IDEOGRAPH = re.compile("[\u3400-\u9fff]")
+
+
+def as_written(text: str) -> str:
+    """Text of another language: its ideographs are not converted, 東京 stays 東京."""
+    return fence(text) if IDEOGRAPH.search(text) else text
+
+
 def foreign_name(name: str, args: list[str], named: dict[str, str]) -> str:
     """{{lang-en|Beijing}} and {{langx|en|Beijing}} -> 英语：Beijing."""
     code = name.partition("-")[2]
     if not code and args:
         code, *args = args
-    text = first(name, args, named)
+    text = as_written(first(name, args, named))
     language = LANGUAGE_NAMES.get(code.strip().lower()) or LANGUAGE_NAMES.get(code.strip().lower().partition("-")[0])
     silent = not language or named.get("label") == "none" or not text
     return text if silent else f"{language}：{text}"
@@ -118,18 +127,24 @@ def foreign_name(name: str, args: list[str], named: dict[str, str]) -> str:
 
 def in_language(name: str, args: list[str], named: dict[str, str]) -> str:
     """{{lang|la|Panda}} -> Panda: the language's code stands first and is not shown."""
-    return named.get("text") or (args[1] if len(args) > 1 else first(name, args, named))
+    text = named.get("text") or (args[1] if len(args) > 1 else first(name, args, named))
+    return text if args and args[0].startswith("zh") else as_written(text)
+
+
+def written_first(name: str, args: list[str], named: dict[str, str]) -> str:
+    """{{lj|東京}} -> 東京."""
+    return as_written(first(name, args, named))
 
 
 def japanese(name: str, args: list[str], named: dict[str, str]) -> str:
-    """{{nihongo|東京|東京|Tōkyō}} -> 東京（日语：東京，Tōkyō）; {{jpn|j=東京|hg=とうきょう|rm=Tōkyō}} -> 日语：東京／とうきょう Tōkyō."""
+    """{{nihongo|东京|東京|Tōkyō}} -> 东京（日语：東京，Tōkyō）; {{jpn|j=東京|hg=とうきょう}} -> 日语：東京／とうきょう."""
     if name in ("nihongo", "日语名", "日語名"):
-        foreign = "，".join(filter(None, args[1:4]))
+        foreign = as_written("，".join(filter(None, args[1:4])))
         if not args or not args[0]:
             return foreign
         return f"{args[0]}（日语：{foreign}）" if foreign else args[0]
     kana = named.get("hg") or named.get("k") or named.get("kk") or ""
-    text = "／".join(filter(None, (named.get("j") or first(name, args, named), kana)))
+    text = as_written("／".join(filter(None, (named.get("j") or first(name, args, named), kana))))
     return f"日语：{text} {named.get('rm', '')}".strip() if text else ""
 
 
@@ -137,14 +152,14 @@ def korean(name: str, args: list[str], named: dict[str, str]) -> str:
     """{{korean|hangul=서울|hanja=漢城}} -> 韩语：서울／漢城."""
     hangul = named.get("hangul") or named.get("h") or first(name, args, named)
     hanja = named.get("hanja") or named.get("hj") or second(name, args, named)
-    text = "／".join(filter(None, (hangul, hanja)))
+    text = as_written("／".join(filter(None, (hangul, hanja))))
     return f"韩语：{text}" if text else ""
 
 
 def chinese_forms(name: str, args: list[str], named: dict[str, str]) -> str:
     """{{zh|s=简|t=簡|p=jiǎn}} -> 简体：简；繁体：簡；拼音：jiǎn."""
     labels = {"c": "中文", "s": "简体", "t": "繁体", "p": "拼音", "w": "威妥玛拼音", "j": "粤拼", "l": "直译"}
-    shown = [f"{label}：{named[key]}" for key, label in labels.items() if named.get(key)]
+    shown = [f"{label}：{as_written(named[key])}" for key, label in labels.items() if named.get(key)]
     return "；".join(shown) or first(name, args, named)
 
 
@@ -433,10 +448,11 @@ FAMILIES: tuple[Family, ...] = (
     ("foreign names", ("zh", "zh-full", "lang-zh"), chinese_forms),
     ("language", ("lang", "language", "语言", "語言", "rtl-lang", "script"), in_language),
     ("language", ("transl", "translit", "transliteration", "tlit"), last),
-    ("language", ("nihongo2", "lj", "ljh", "zh-hans", "zh-hant", "zh-cn", "zh-tw", "zh-hk", "unicode", "iast", "pua", "僻字",
-                  "僻字2", "罕字", "rarechar", "rare char", "缺字", "超大字", "hani", "polytonic", "grek", "hebrew", "arab",
+    ("language", ("nihongo2", "lj", "ljh", "lzh", "hani"), written_first),
+    ("language", ("zh-hans", "zh-hant", "zh-cn", "zh-tw", "zh-hk", "unicode", "iast", "pua", "僻字",
+                  "僻字2", "罕字", "rarechar", "rare char", "缺字", "超大字", "polytonic", "grek", "hebrew", "arab",
                   "cyrl", "thai", "mongolunicode", "manchusibeunicode", "bo-textonly", "拼音", "pinyin", "hanyu pinyin",
-                  "py", "bopomofo", "zhuyin", "bpmf", "lzh", "!!", "zi", "wikt", "wikt-lang", "wiktzh", "poj", "白话字", "白話字", "臺羅", "台罗", "粵拼", "jyutping", "wade-giles"), first),
+                  "py", "bopomofo", "zhuyin", "bpmf", "!!", "zi", "wikt", "wikt-lang", "wiktzh", "poj", "白话字", "白話字", "臺羅", "台罗", "粵拼", "jyutping", "wade-giles"), first),
     ("language", ("linktext",), joined),
     ("ruby", ("ruby", "ruby-*", "rubyja", "ruby/*", "rubi", "注音", "注音符", "furigana", "標註", "标注", "读音"), ruby),
     ("pronunciation", ("ipa", "ipa-*", "ipac-*", "ipa2", "ipalink", "ipa link", "ipablink", "ipa blink", "国际音标", "國際音標", "pron",

@@ -31,6 +31,8 @@ from course_utils.wikitext import clean_page, clean_wikitext
         ("-{zh-hans:{{lang-en|A}};zh-hant:乙}-", "英语：A"),
         ("1949-{{nowrap|年}}", "1949-年"),
         ("沒有規則的頁面說：資訊", "没有规则的页面说：资讯"),
+        ("{{lang|ja|東京}}與{{lang-ja|満島}}、{{lang|zh|東京}}", "東京与日语：満島、东京"),
+        ("{{nihongo|東京|東京|Tōkyō}}", "东京（日语：東京，Tōkyō）"),
         ("隨著著名學者著手著作", "随着著名学者着手著作"),
         ("鲁迅著，1923年", "鲁迅著，1923年"),
     ],
