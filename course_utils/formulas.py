@@ -50,7 +50,7 @@ BOARD = re.compile(r"\\mathbb\s*\{?([A-Z])\}?")
 FRACTION = re.compile(r"\\[dt]?frac\s*(?:\{([^{}]*)\}|(\w))\s*(?:\{([^{}]*)\}|(\w))")
 ROOT = re.compile(r"\\sqrt\s*(?:\{([^{}]*)\}|(\w))")
 SCRIPT = re.compile(r"([\^_])\s*(?:\{([^{}]*)\}|(\\[a-zA-Z]+|[^\s{}\\]))")
-COMMAND = re.compile(r"\\([a-zA-Z]+)( ?)")
+COMMAND = re.compile(r"\\([a-zA-Z]+)( (?=\w))?")
 # Stand-ins for characters that must not be read again as TeX, and what they stand for.
 OPEN, CLOSE, UP, DOWN = "\ufdd2\ufdd3\ufdd4\ufdd5"
 RESTORED = str.maketrans(OPEN + CLOSE + UP + DOWN, "{}^_")
@@ -102,7 +102,7 @@ def _symbol(match: re.Match) -> str:
     symbol, space = SYMBOLS.get(match[1]), match[2]
     if symbol is None:
         return match.group()
-    return symbol if symbol.isalpha() and len(symbol) == 1 else symbol + space  # πr, but log n and X → Y
+    return symbol if symbol.isalpha() and len(symbol) == 1 else symbol + (space or "")  # πr, but log n and X → Y
 
 
 def _script(match: re.Match) -> str:
