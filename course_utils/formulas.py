@@ -25,6 +25,9 @@ SYMBOLS = {
     "leftrightarrow": "↔", "Leftrightarrow": "⇔", "iff": "⇔", "implies": "⇒", "mapsto": "↦", "uparrow": "↑",
     "downarrow": "↓", "sum": "∑", "prod": "∏", "int": "∫", "oint": "∮", "partial": "∂", "nabla": "∇", "infty": "∞",
     "hbar": "ℏ", "ell": "ℓ", "Re": "ℜ", "Im": "ℑ", "aleph": "ℵ", "angle": "∠", "perp": "⊥", "parallel": "∥",
+    "lVert": "‖", "rVert": "‖", "lvert": "|", "rvert": "|", "colon": ":", "bmod": "mod", "triangle": "△", "star": "⋆",
+    "dagger": "†", "because": "∵", "therefore": "∴", "Box": "□", "infin": "∞", "isin": "∈", "exist": "∃", "and": "∧",
+    "or": "∨", "sub": "⊂", "part": "∂", "rarr": "→", "larr": "←", "harr": "↔", "lang": "⟨", "rang": "⟩", "empty": "∅",
     "mid": "|", "vert": "|", "degree": "°", "prime": "′", "ldots": "…", "cdots": "…", "dots": "…", "langle": "⟨",
     "rangle": "⟩", "lfloor": "⌊", "rfloor": "⌋", "lceil": "⌈", "rceil": "⌉", "backslash": "\\", "setminus": "∖",
     # names of functions stand as they are
@@ -39,16 +42,22 @@ SUBSCRIPTS = str.maketrans("0123456789+-−=()", "₀₁₂₃₄₅₆₇₈₉
 RAISED, LOWERED = set("0123456789+-−=()ni"), set("0123456789+-−=()")
 
 SPACING = re.compile(
-    r"\\(?:[,;:!> ]|quad|qquad|left|right|big|Big|bigg|Bigg|displaystyle|textstyle|limits|nolimits"
-    r"|bigl|bigr|Bigl|Bigr)(?![a-zA-Z])\.?"
+    r"\\(?:[,;:!> ]|(?:quad|qquad|left|right|big|Big|bigg|Bigg|displaystyle|textstyle|scriptstyle|limits|nolimits"
+    r"|bigl|bigr|Bigl|Bigr|rm|bf|it)(?![a-zA-Z])\.?)"
 )
+# Fonts and accents, whose letter stays.
 STYLED = re.compile(
     r"\\(?:mathrm|mathbf|mathit|mathsf|mathcal|mathfrak|mathscr|boldsymbol|bold|text|textrm|textbf|textit|mbox|operatorname"
-    r"|rm|bf|vec|hat|bar|tilde|dot|overline|underline|mathop|ce|color\{\w+\})\*?\s*\{([^{}]*)\}"
+    r"|vec|hat|bar|tilde|dot|ddot|check|widehat|widetilde|overline|underline|overrightarrow|mathop|ce|color\{\w+\})\*?"
+    r"(?:\s*\{([^{}]*)\}|\s+(\w)|(\d))"
 )
-BOARD = re.compile(r"\\mathbb\s*\{?([A-Z])\}?")
-FRACTION = re.compile(r"\\[dt]?frac\s*(?:\{([^{}]*)\}|(\w))\s*(?:\{([^{}]*)\}|(\w))")
-ROOT = re.compile(r"\\sqrt\s*(?:\{([^{}]*)\}|(\w))")
+BOARD = re.compile(r"\\(?:mathbb\s*\{?([A-Z])\}?|([RNZQC])(?![a-zA-Z]))")
+FRACTION = re.compile(r"\\[dt]?frac\s*(?:\{([^{}]*)\}|(\w))\s*(?:\{([^{}]*)\}|(\w))|\{([^{}]*)\\over\s([^{}]*)\}")
+ROOT = re.compile(r"\\sqrt\s*(?:\[(\d)\])?\s*(?:\{([^{}]*)\}|(\w))")
+BINOMIAL = re.compile(r"\\[dt]?binom\s*\{([^{}]*)\}\s*\{([^{}]*)\}")
+MODULO = re.compile(r"\\pmod\s*(?:\{([^{}]*)\}|(\w))")
+NOT = re.compile(r"\\not\s*([=∈<>≡⊂])")
+NEGATED = dict(zip("=∈<>≡⊂", "≠∉≮≯≢⊄", strict=True))
 SCRIPT = re.compile(r"([\^_])\s*(?:\{([^{}]*)\}|(\\[a-zA-Z]+|[^\s{}\\]))")
 COMMAND = re.compile(r"\\([a-zA-Z]+)( (?=\w))?")
 # Stand-ins for characters that must not be read again as TeX, and what they stand for.
@@ -79,10 +88,13 @@ def readable(tex: str) -> str:
     for _ in range(6):  # from the inside out; deeper formulas are given up
         before = text
         text = COMMAND.sub(_symbol, text)
-        text = BOARD.sub(lambda m: BLACKBOARD.get(m[1], m[1]), text)
-        text = STYLED.sub(r"\1", text)
-        text = FRACTION.sub(lambda m: f"{_grouped(m[1] or m[2] or '')}/{_grouped(m[3] or m[4] or '')}", text)
-        text = ROOT.sub(lambda m: f"√{_grouped(m[1] or m[2] or '')}", text)
+        text = BOARD.sub(lambda m: BLACKBOARD.get(m[1] or m[2], m[1] or ""), text)
+        text = STYLED.sub(lambda m: m[m.lastindex], text)
+        text = FRACTION.sub(_fraction, text)
+        text = ROOT.sub(lambda m: f"{superscript(m[1] or '')}√{_grouped(m[2] or m[3] or '')}", text)
+        text = BINOMIAL.sub(r"C(\1, \2)", text)
+        text = MODULO.sub(lambda m: f" (mod {m[1] or m[2]})", text)
+        text = NOT.sub(lambda m: NEGATED[m[1]], text)
         text = SCRIPT.sub(_script, text)
         if text == before:
             break
@@ -103,6 +115,11 @@ def _symbol(match: re.Match) -> str:
     if symbol is None:
         return match.group()
     return symbol if symbol.isalpha() and len(symbol) == 1 else symbol + (space or "")  # πr, but log n and X → Y
+
+
+def _fraction(match: re.Match) -> str:
+    above, below = (part for part in match.groups() if part is not None)
+    return f"{_grouped(above)}/{_grouped(below)}"
 
 
 def _script(match: re.Match) -> str:

@@ -205,6 +205,11 @@ def regional_word(name: str, args: list[str], named: dict[str, str]) -> str:
     return (named.get("cn") or named.get("sg") or next(iter(named.values()), "")) + start
 
 
+def named_part(*keys: str) -> Renderer:
+    """A renderer of a template that shows one named argument, the first of these that is given."""
+    return lambda name, args, named: next((named[key] for key in keys if named.get(key)), "")
+
+
 def condition(name: str, args: list[str], named: dict[str, str]) -> str:
     """{{#if:text|then|else}}."""
     return second(name, args, named) if first(name, args, named) else third(name, args, named)
@@ -338,6 +343,8 @@ def coordinates(name: str, args: list[str], named: dict[str, str]) -> str:
         if re.fullmatch(r"-?[\d.]+", arg):
             text += arg + "°′″"[min(numbers, 2)]
             numbers += 1
+        elif not arg:  # 34°00′ without seconds
+            numbers += 1
         elif arg.upper() in ("N", "S", "E", "W"):
             text += arg.upper() + " "
             numbers = 0
@@ -411,21 +418,21 @@ def quotation(name: str, args: list[str], named: dict[str, str]) -> str:
     author = named.get("author") or named.get("sign") or second(name, args, named)
     source = named.get("source") or third(name, args, named)
     signed = "，".join(filter(None, (author, source))).lstrip("—－-– ")
-    return f"\n{text}\n" + (f"——{signed}\n" if signed else "")
+    return "\n\n" + text.replace("\n", "\n\n") + "\n\n" + (f"——{signed}\n\n" if signed else "")
 
 
 def items(name: str, args: list[str], named: dict[str, str]) -> str:
     """{{ubl|甲|乙}} -> a line an item; {{plainlist|* 甲 * 乙}} holds lines already."""
-    return "\n" + "\n".join(args) + "\n"
+    return "\n\n" + "\n\n".join(args) + "\n\n"
 
 
 def inline_items(name: str, args: list[str], named: dict[str, str]) -> str:
     """{{hlist|甲|乙}} -> 甲 · 乙."""
-    return "\n" + args[0] + "\n" if len(args) == 1 else " · ".join(args)
+    return f"\n\n{args[0]}\n\n" if len(args) == 1 else " · ".join(args)
 
 
 def block(name: str, args: list[str], named: dict[str, str]) -> str:
-    return f"\n{last(name, args, named) or named.get('content', '')}\n"
+    return f"\n\n{last(name, args, named) or named.get('content', '')}\n\n"
 
 
 # ------------------------------------------------------------------ the table
@@ -479,7 +486,7 @@ FAMILIES: tuple[Family, ...] = (
         "title case", "overline", "vec", "pslink", "phantom2", "in5", "专名", "專名", "专名号", "專名號", "書名", "书名号", "作品名",
         "le2", "nsmdns", "normalfont", "flagathlete", "flagiocathlete"), first),
     ("formatting", ("color", "colour", "font color", "fontcolor", "fontcolour", "textcolor", "resize", "fs", "background color",
-                    "bg", "h:title", "hover title", "hovertitle", "顏色", "颜色", "colored link", "link color", "color1",
+                    "bg", "h:title", "hover title", "hovertitle", "顏色", "颜色", "colored link", "link color", "color1", "colors",
                     "align", "block indent", "script/*"), last),
     ("formatting", ("legend", "legend0", "legend2", "colorbox text"), second),
     ("formatting", ("key", "key press", "keypress", "按键", "按鍵"), keys),
@@ -514,8 +521,12 @@ FAMILIES: tuple[Family, ...] = (
     ("characters", ("·", "•", "dot", "bullet", "middot", "bull", "dot-separator"), constant(" · ")),
     ("characters", ("±", "+-", "pm"), constant("±")),
     ("characters", ("'", "&apos;"), constant("'")),
-    ("characters", ("break", "br", "crlf", "pb", "paragraph break"), constant("\n")),
+    ("characters", ("break", "br", "crlf", "pb", "paragraph break"), constant("\n\n")),
     ("parser functions", ("#if",), condition),
+    ("formulas", ("equation box 1",), named_part("equation")),
+    ("formulas", ("numblk",), second),
+    ("quotations", ("math theorem", "math proof", "定理", "证明"), named_part("math_statement", "proof")),
+    ("quotations", ("side box",), named_part("text")),
     ("parser functions", ("lc", "uc", "lcfirst", "ucfirst"), first),
     ("flags", tuple(COUNTRIES), country),
     ("flags", ("flag", "国旗", "國旗", "flagu", "flagcountry", "flagc", "flagioc", "fb", "fb-rt", "fbw", "fbu", "nft", "nf",
@@ -540,7 +551,7 @@ FAMILIES: tuple[Family, ...] = (
                     "notelist*", "refbegin", "refend", "webarchive", "wayback", "dead link", "dead", "isbn", "issn", "doi",
                     "通用來源", "通用来源"), None),
     ("boxes", ("infobox*", "taxobox*", "speciesbox", "automatic taxobox", "chembox*", "drugbox*", "geobox*",
-               "navbox*", "sidebar*", "wikidata*", "信息框*", "*信息框", "*資訊框", "*资讯框", "side box", "multiple image", "gallery",
+               "navbox*", "sidebar*", "wikidata*", "信息框*", "*信息框", "*資訊框", "*资讯框", "multiple image", "gallery",
                "css image crop", "succession box", "s-*", "start box", "end box", "bs*", "routemap", "football box*",
                "track listing", "tracklist", "cast list*", "authority control", "规范控制", "規範控制", "taxonbar"), None),
     ("hatnotes", ("main", "main article", "主条目", "主條目", "see", "see also", "seealso", "参见", "參見", "further", "about", "for",

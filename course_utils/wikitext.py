@@ -14,7 +14,7 @@ the speed against that of gensim, WikiExtractor and mwparserfromhell.
 import html
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from itertools import chain
@@ -46,6 +46,7 @@ LANGUAGE_PREFIX = re.compile(
 )
 
 HOLE = "\ufdd7"  # where something was dropped
+HARD_BREAK = "\ufded"  # where a tag ends a line; a mere newline does not end a paragraph
 # What <nowiki> shows must not be read as markup: stand-ins, and the way back.
 MARKUP = "[]{}|'=*#:;-_<>&!"
 STAND_INS = "".join(chr(0xFDD8 + i) for i in range(len(MARKUP)))
@@ -67,6 +68,7 @@ EXPONENT = re.compile(
 RUBY_READING, RUBY_BRACKET = re.compile(r"<rt\b[^<>]*>([^<>]*)</rt>", re.I), re.compile(r"<rp>[^<>]*</rp>", re.I)
 INVISIBLE = re.compile(r"<(span|div|sup)\b[^<>]*(?:display:\s*none|\bnoprint\b)[^<>]*>[^<]*</\1\s*>", re.I)
 BREAK = re.compile(r"<(?:br|hr)\b[^<>]*>|</?(?:p|div|blockquote|center|li|ul|ol|dl|dd|dt|poem|h[1-6])\b[^<>]*>", re.I)
+POEM = re.compile(r"<poem\b[^<>]*+>([^<]*+(?:<(?!/?poem\b)[^<]*+)*+)</poem\s*>", re.I)
 TABLE_TAG = re.compile(r"<(/?)table\b[^<>]*>", re.I)
 TAG = re.compile(
     r"</?(?:abbr|b|bdi|bdo|big|caption|center|cite|code|col|colgroup|data|del|dfn|em|font|i|ins|kbd|langconvert|link|mark"
@@ -97,6 +99,7 @@ INVISIBLE_CHARACTERS = re.compile("[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060\
 HEADING = re.compile(rf"\n(={{1,6}})[ \t]*([^\n]+?)[ \t]*\1[ \t{HOLE}]*(?=\n|\Z)")
 HEADING_MARKUP = re.compile(rf"-\{{(?:[^{{}}|]*\||zh:)?|\}}-|\{{\{{[^{{}}]*\}}\}}|''+|[{HOLE}=:：]")
 WORD = re.compile(r"\w")
+LIST_LINE = re.compile(r"\n[*#:;]")
 NAMED = re.compile(r"[\w -]{1,30}")
 # What cleaning must not leave behind. Counted in the report.
 RESIDUE = re.compile(
@@ -161,6 +164,7 @@ def clean_page(
     if "\n=" in text:
         text = _without_pointers(text)
     text = _render(PLAIN_DROP.sub(HOLE, text), page)
+    text = text.replace(HARD_BREAK, "\n\n")
     if "[" in text:
         text = EXTERNAL.sub(lambda m: m[1] or HOLE, text)
     if "|" in text:
@@ -208,7 +212,9 @@ def _without_tags(text: str, page: Page) -> str:
         text = INVISIBLE.sub("", text)
     if "able" in text:
         text = TABLE_TAG.sub(lambda m: "\n|}" if m[1] else "\n{|", text)
-    return TAG.sub("", BREAK.sub("\n", text))
+    if "<poem" in text:
+        text = POEM.sub(lambda m: HARD_BREAK + m[1].replace("\n", HARD_BREAK) + HARD_BREAK, text)
+    return TAG.sub("", BREAK.sub(HARD_BREAK, text))
 
 
 def _without_raw(text: str, page: Page) -> str:
@@ -348,8 +354,11 @@ def _template(content: str, page: Page) -> str:
     if "\n=" in content and family != "lists" and HEADING.search(content):
         return content  # closed by the brackets of another one, sections later: it never was one
     if render is not None:
-        if "\n\n" in content and family not in BLOCKS:
-            return content
+        if "\n" in rest and family not in BLOCKS:
+            if "\n\n" in rest:
+                return content  # no phrase spans paragraphs
+            if not LIST_LINE.search(rest):
+                rest = rest.replace("\n", " ")
         args, named = _arguments(rest) if bar else ([], {})
         page.templates[name, family] += 1
         return render(name, args, named) or HOLE
@@ -409,13 +418,13 @@ def _table(content: str, page: Page) -> str:
         page.broken_table = True
         return HOLE + content[heading.start() :]
     if page.tables == "drop":
-        return HOLE
+        return HOLE + "\n\n"
     rows = []
     for row in re.split(r"\n[ \t]*\|-[^\n]*", "\n" + content.partition("\n")[2]):
         cells = re.split(r"\n[ \t]*[|!]\+?|\|\||!!", row)[1:]
         shown = (" ".join(cell.rpartition("|")[2].split()) for cell in cells)
         rows.append("，".join(cell for cell in shown if cell.strip(HOLE)))
-    return "\n" + "\n".join(filter(None, rows)) + "\n"
+    return "\n\n" + "\n\n".join(filter(None, rows)) + "\n\n"
 
 
 def _variant(content: str, page: Page) -> str:
@@ -469,29 +478,37 @@ def _close(left: str, right: str) -> tuple[str, str]:
     if tail and head:
         return left.rstrip(" "), after
     if head and left[-1] == " ":
-        return left.rstrip(" "), right
+        return left.rstrip(" "), right.lstrip(" ")
     return left, right.lstrip(" ") if left[-1] == " " else right
 
 
 # ------------------------------------------------------------------ lines
 
 LINE_MARKS = frozenset("=*#:;|!-")
+JOINING = frozenset("，。、；：）」』”》！？")  # no line begins with these
+SENTENCE_ENDS = frozenset("。！？：；…”」』）.!?:;)")
 
 
-def _lines(text: str, headings: bool, broken_table: bool) -> Iterator[str]:
-    """Prose lines. A heading with nothing below it is left out."""
+def _lines(text: str, headings: bool, broken_table: bool) -> list[str]:
+    """Paragraphs. A heading with nothing below it is left out. Lines of prose without a blank line between them are one
+    paragraph, as MediaWiki shows them, unless the first one ends its sentence: then its writer meant two."""
+    lines: list[str] = []
     pending: list[tuple[int, str]] = []  # headings not yet followed by prose
-    for line in text.split("\n"):
-        line = line.strip()
+    open_paragraph = False
+    for written in text.split("\n"):
+        line = written.strip()
         if not line:
+            open_paragraph = False
             continue
         start = line[0]
+        plain = start not in LINE_MARKS and written[0] != " "
         if start in LINE_MARKS:
             if start == "=" and line[-1] == "=":
                 title = line.strip("=")
                 level = (len(line) - len(title)) // 2
                 pending = [entry for entry in pending if entry[0] < level]
                 pending.append((level, title.strip()))
+                open_paragraph = False
                 continue
             if start in "*#:;":
                 line = line.lstrip("*#:; ")
@@ -501,10 +518,18 @@ def _lines(text: str, headings: bool, broken_table: bool) -> Iterator[str]:
                 continue
         if broken_table and "||" in line:
             continue
+        if start in JOINING and lines and not pending:
+            lines[-1] += line
+            continue
         if not WORD.search(line):
             continue
         if pending:
             if headings:
-                yield from (title for _, title in pending if title)
+                lines += (title for _, title in pending if title)
             pending = []
-        yield line
+        if plain and open_paragraph and lines[-1][-1] not in SENTENCE_ENDS:
+            lines[-1] += (" " if lines[-1][-1].isascii() and start.isascii() else "") + line
+        else:
+            lines.append(line)
+        open_paragraph = plain
+    return lines
