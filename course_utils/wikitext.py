@@ -4,8 +4,7 @@ The one idea: markup nests, regular expressions do not. A regular expression cut
 ``-{``, at their ends and at those of tables; one walk over the pieces keeps a stack, and each construct is rendered
 when it closes, from the inside out. An opener that is never closed costs its own brackets and not the rest of the page.
 
-What is dropped leaves a mark, the *hole*. Brackets and commas are tidied at holes and nowhere else: （{{IPA|x}}） goes
-as a whole, while ``main()`` and a poet's ……，， stay as they were written.
+What is dropped leaves a mark, the *hole*; ``paragraphs`` tidies what stands around it.
 
 Cost: linear in the length of the page; depth is bounded as MediaWiki bounds it. ``benchmarks/wiki_cleaning.py`` holds
 the speed against that of gensim, WikiExtractor and mwparserfromhell.
@@ -16,25 +15,15 @@ import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cache, lru_cache
+from functools import cache
 from itertools import chain
 from typing import Literal
 
 from . import formulas
-from .language_conversion import Converter, to_simplified
+from .language_conversion import Converter
+from .paragraphs import HEADING, HOLE, paragraphs, tidy, without_pointers
 from .wiki_templates import ASIDE, ASIDE_END, FAMILIES, PIPE, RULES, Family, Renderer, finder
 
-# Sections that hold pointers, not prose. A heading such as 注释与参考文献 is all of its parts.
-DROPPED_SECTIONS = {
-    "参考", "参考文献", "参考资料", "参考来源", "参考书目", "参考书籍", "参考数据", "参考网站", "参考链接",
-    "参考注释", "参考出处", "参考条目", "参照", "参见", "参看", "参阅", "参考来源列表", "另见", "另请参见", "另参见",
-    "请参见", "相关条目", "相关链接", "相关连接", "相关文献", "相关页面", "注释", "注解", "注脚", "注", "註", "脚注",
-    "附注", "尾注", "备注来源", "引用", "引用来源", "引用文献", "引文", "引注", "资料来源", "资料出处", "来源",
-    "出处", "文献来源", "书目", "外部链接", "外部连接", "外部连结", "外链", "外部资源", "外部参考", "延伸阅读",
-    "扩展阅读", "进阶阅读", "深入阅读", "进一步阅读", "拓展阅读", "参考阅读", "推荐阅读", "关联项目", "关联条目",
-    "参考及注释", "姊妹计划", "导航模板", "导航",
-}  # fmt: skip
-SECTION_AND = re.compile(r"\s*(?:与|和|及其|及|以及|、|/|／|，|,|&|＆|\s)\s*")
 DROPPED_NAMESPACES = {
     "file", "image", "media", "category", "文件", "档案", "檔案", "图像", "圖像", "图片", "圖片", "媒体", "媒體",
     "分类", "分類",
@@ -45,7 +34,6 @@ LANGUAGE_PREFIX = re.compile(
     r"(?:[a-z]{2,3}|simple)(?:-[a-z]{2,10})*|zh-(?:yue|min-nan|classical)|be-x-old|roa-rup|map-bms"
 )
 
-HOLE = "\ufdd7"  # where something was dropped
 HARD_BREAK = "\ufded"  # where a tag ends a line; a mere newline does not end a paragraph
 # What <nowiki> shows must not be read as markup: stand-ins, and the way back.
 MARKUP = "[]{}|'=*#:;-_<>&!"
@@ -96,9 +84,6 @@ MAGIC = re.compile(r"__[A-Z\u4e00-\u9fff]{2,20}__")
 QUOTES = re.compile(r"''+")
 ODD_SPACES, SPACES = re.compile("[\t\u00a0\u2000-\u200a\u202f\u3000]"), re.compile("  +")
 INVISIBLE_CHARACTERS = re.compile("[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060\ufeff\x00-\x08\x0b-\x1f\x7f]")
-HEADING = re.compile(rf"\n(={{1,6}})[ \t]*([^\n]+?)[ \t]*\1[ \t{HOLE}]*(?=\n|\Z)")
-HEADING_MARKUP = re.compile(rf"-\{{(?:[^{{}}|]*\||zh:)?|\}}-|\{{\{{[^{{}}]*\}}\}}|''+|[{HOLE}=:：]")
-WORD = re.compile(r"\w")
 LIST_LINE = re.compile(r"\n[*#:;]")
 NAMED = re.compile(r"[\w -]{1,30}")
 # What cleaning must not leave behind. Counted in the report.
@@ -162,7 +147,7 @@ def clean_page(
         text = ARGUMENT.sub(r"\1", text)
     text = SIMPLE_LINK.sub(lambda m: m[m.lastindex], "\n" + text)
     if "\n=" in text:
-        text = _without_pointers(text)
+        text = without_pointers(text)
     text = _render(PLAIN_DROP.sub(HOLE, text), page)
     text = text.replace(HARD_BREAK, "\n\n")
     if "[" in text:
@@ -179,10 +164,10 @@ def clean_page(
     if "  " in text:
         text = SPACES.sub(" ", text)
     if HOLE in text:
-        text = _tidy(text)
+        text = tidy(text)
     if ASIDE in text:
         text = BARE_ASIDE.sub(r"（\1）", text).replace(ASIDE, "").replace(ASIDE_END, "")
-    text = page.converter.convert("\n".join(_lines(text, headings, page.broken_table)))
+    text = page.converter.convert("\n".join(paragraphs(text, headings, page.broken_table)))
     if page.protected or PIPE in text:
         text = STAND_IN.sub(lambda m: RESTORED[m[0]], text)
     return page.converter.title or (title and page.converter.convert(title)), text
@@ -251,32 +236,6 @@ def _raw(name: str, attributes: str, content: str) -> str:
     if name in ("syntaxhighlight", "source") and "inline" in attributes:
         return content.translate(PROTECTED)
     return HOLE
-
-
-# ------------------------------------------------------------------ sections
-
-
-def _without_pointers(text: str) -> str:
-    """Sections of references and links away, before anything in them costs time."""
-    kept, position, dropping_level = [], 0, 0
-    for match in HEADING.finditer(text):
-        level = len(match[1])
-        if dropping_level and level > dropping_level:
-            continue
-        if not dropping_level:
-            kept.append(text[position : match.start()])
-        position = match.start()
-        dropping_level = level if is_dropped(match[2]) else 0
-    if not dropping_level:
-        kept.append(text[position:])
-    return "".join(kept)
-
-
-@lru_cache(maxsize=10_000)
-def is_dropped(heading: str) -> bool:
-    """Whether a section holds pointers and no prose, by its heading."""
-    parts = SECTION_AND.split(to_simplified()(HEADING_MARKUP.sub("", heading)).strip())
-    return any(parts) and all(part in DROPPED_SECTIONS for part in parts if part)
 
 
 # ------------------------------------------------------------------ the walk
@@ -432,104 +391,3 @@ def _variant(content: str, page: Page) -> str:
 
 
 RENDER = {"{{": _template, "[[": _link, "-{": _variant, "{|": _table}
-
-
-# ------------------------------------------------------------------ tidying
-
-OPENING, CLOSING = "（(《“「『【[〔〈‘", "）)》”」』】]〕〉’"
-PAIRS = dict(zip(OPENING, CLOSING, strict=True))
-SEPARATORS = "，、；：,;:·/／ "
-SEPARATORS_AND_STOP = SEPARATORS + "。"
-ENDS, STARTS = frozenset(OPENING + " "), frozenset(CLOSING)  # what a hole beside it may leave in the wrong
-
-
-def _tidy(text: str) -> str:
-    """Close the holes: empty brackets go, and so do commas that have lost what they separated."""
-    left, *others = text.split(HOLE)
-    done = [left]
-    for right in others:
-        if left and right:
-            end, start = left[-1], right[0]
-            if end in ENDS or start in STARTS or (end in SEPARATORS and start in SEPARATORS_AND_STOP):
-                left, right = _close(left, right)
-                done[-1] = left
-        if right:
-            done.append(right)
-            left = right
-        while not left and len(done) > 1:
-            done.pop()
-            left = done[-1]
-    return "".join(done)
-
-
-def _close(left: str, right: str) -> tuple[str, str]:
-    before, after = left.rstrip(SEPARATORS), right.lstrip(SEPARATORS)
-    if before and before[-1] in PAIRS:  # the first thing in brackets is gone
-        if after and after[0] == PAIRS[before[-1]]:
-            return before[:-1].rstrip(" "), after[1:]
-        return before, after
-    if after and after[0] in CLOSING:  # the last thing in brackets is gone
-        return before, after
-    if left.endswith("/") and right.startswith("/"):  # /{{IPA|…}}/
-        return left[:-1], right[1:]
-    tail, head = left[len(before) :].strip(" "), right[: len(right) - len(after)].strip(" ")
-    if after.startswith("。") and (tail or head):
-        return before, after
-    if tail and head:
-        return left.rstrip(" "), after
-    if head and left[-1] == " ":
-        return left.rstrip(" "), right.lstrip(" ")
-    return left, right.lstrip(" ") if left[-1] == " " else right
-
-
-# ------------------------------------------------------------------ lines
-
-LINE_MARKS = frozenset("=*#:;|!-")
-JOINING = frozenset("，。、；：）」』”》！？")  # no line begins with these
-SENTENCE_ENDS = frozenset("。！？：；…”」』）.!?:;)")
-
-
-def _lines(text: str, headings: bool, broken_table: bool) -> list[str]:
-    """Paragraphs. A heading with nothing below it is left out. Lines of prose without a blank line between them are one
-    paragraph, as MediaWiki shows them, unless the first one ends its sentence: then its writer meant two."""
-    lines: list[str] = []
-    pending: list[tuple[int, str]] = []  # headings not yet followed by prose
-    open_paragraph = False
-    for written in text.split("\n"):
-        line = written.strip()
-        if not line:
-            open_paragraph = False
-            continue
-        start = line[0]
-        plain = start not in LINE_MARKS and written[0] != " "
-        if start in LINE_MARKS:
-            if start == "=" and line[-1] == "=":
-                title = line.strip("=")
-                level = (len(line) - len(title)) // 2
-                pending = [entry for entry in pending if entry[0] < level]
-                pending.append((level, title.strip()))
-                open_paragraph = False
-                continue
-            if start in "*#:;":
-                line = line.lstrip("*#:; ")
-                if start == ";":
-                    line = line.replace(":", "\n", 1)
-            elif start == "|" or (broken_table and start == "!") or line.startswith("----"):
-                continue
-        if broken_table and "||" in line:
-            continue
-        if start in JOINING and lines and not pending:
-            lines[-1] += line
-            continue
-        if not WORD.search(line):
-            continue
-        if pending:
-            if headings:
-                lines += (title for _, title in pending if title)
-            pending = []
-        if plain and open_paragraph and lines[-1][-1] not in SENTENCE_ENDS:
-            lines[-1] += (" " if lines[-1][-1].isascii() and start.isascii() else "") + line
-        else:
-            lines.append(line)
-        open_paragraph = plain
-    return lines
