@@ -3,7 +3,7 @@
 Read the modules in the order in which data travels:
 
 1. ``wiki_cleaning``        MediaWiki XML dumps -> clean JSONL shards; beside it ``wiki_dumps`` (reads a dump),
-   ``wikitext`` and ``paragraphs`` (clean a page), ``wiki_templates``, ``language_conversion``, ``formulas`` and ``units``
+   ``wikitext``, ``paragraphs`` (clean a page), ``wiki_templates``, ``language_conversion``, ``formulas``, ``units``
    (what markup shows)
    ``deduplication``        clean shards, Baike, medical texts -> each document once, written in one way
 2. ``tokenizer_pruning``    a large SentencePiece model -> a smaller one without dead tokens; beside it
