@@ -9,7 +9,10 @@ there before we tokenize; the bits are short, come again and again, and the same
 given to the tokenizer once and then looked up. Second: write down after each batch how far every stream has come. A
 killed run cuts its files back to the last such mark and goes on there, so it ends with the same bytes.
 
-Cost: some millions of tokens a second, ``benchmarks/tokenization.py`` measures it; two bytes a token on disk.
+Texts that lie in files are spread over processes. To send a text there would take longer than to look its bits up, so
+a worker is sent no text: only which bytes of which file to read. It gives ids back, less than half as much.
+
+Cost: some millions of tokens a second and core, ``benchmarks/tokenization.py`` measures it; two bytes a token on disk.
 """
 
 import io
@@ -35,7 +38,7 @@ from .sentencepiece_models import SPACE
 DOCUMENTS_AT_ONCE = 1_000  # a batch; a killed run loses one at most
 BITS_REMEMBERED = 1_000_000  # some 200 MB
 SPAN_BYTES = 2 * 2**20  # of a file, for a worker at a time; a killed run loses one a worker
-BYTES_A_WORKER = 8 * 2**20  # a process takes a second to start: not for less
+BYTES_A_WORKER = 16 * 2**20  # half a second of work, which is what a process takes to start: not for less
 IDLE_SECONDS = 60  # then a worker ends; the next corpus finds it, and training its memory
 CUT = 0xFDD0  # a code point that Unicode sets aside for programs and never gives to a character
 
@@ -340,12 +343,11 @@ def tokenize_files(
 
     def make(folder: Path) -> dict:
         loaded = load_tokenizer(tokenizer)
-        started, title = time.perf_counter(), ", ".join(path.name for path in files)
+        title = files[0].name if len(files) == 1 else f"{len(files)} files"
         (stream,) = file_streams(loaded, files, [folder / "corpus.tokens"], title=title, workers=workers)
         about = {"dtype": stream.dtype.name, "tokens": len(stream), "end_of_text": loaded.eos_token_id}
         artifacts.write_json(folder / "corpus.json", about)
-        rate = len(stream) / (time.perf_counter() - started)
-        return {"tokens": len(stream), "tokens_a_second": round(rate)}
+        return {"tokens": len(stream)}
 
     return artifacts.build(
         out,
