@@ -39,10 +39,11 @@ DOCUMENTS_AT_ONCE = 1_000  # a batch; a killed run loses one at most
 BITS_REMEMBERED = 1_000_000  # some 200 MB
 SPAN_BYTES = 2 * 2**20  # of a file, for a worker at a time; a killed run loses one a worker
 BYTES_A_WORKER = 16 * 2**20  # half a second of work, which is what a process takes to start: not for less
-IDLE_SECONDS = 60  # then a worker ends; the next corpus finds it, and training its memory
+IDLE_SECONDS = 60  # then a worker ends: the next corpus still finds it, and training soon has its memory
 CUT = 0xFDD0  # a code point that Unicode sets aside for programs and never gives to a character
 
 Span = tuple[Path, int, int]  # a file, the byte where a line starts, the byte behind the end of a line
+_encode: Callable[[list[str]], list[bytes]]  # in a worker process: its encoder, see ``_start_worker``
 
 
 def dtype(tokenizer):
