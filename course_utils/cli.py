@@ -168,6 +168,9 @@ def tokenize(
     files: Annotated[list[Path], typer.Option("-i", "--input", help='.jsonl files with "text", or plain text')],
     out: Annotated[Path, typer.Option("-o", "--output", help="folder for corpus.tokens")],
     tokenizer: Annotated[Path | None, typer.Option("-t", "--tokenizer", help="folder of a pruned tokenizer")] = None,
+    workers: Annotated[
+        int | None, typer.Option("-w", "--workers", min=1, help="processes; default: one a core")
+    ] = None,
     profile: ProfileName = None,
     force: Force = False,
 ) -> None:
@@ -175,7 +178,7 @@ def tokenize(
     from .corpus_tokenization import tokenize_files
 
     folder = tokenizer or profiles.load(profile).require("tokenizer_pruning")
-    _told(artifacts.shown(out), tokenize_files(files, out, folder, force=force))
+    _told(artifacts.shown(out), tokenize_files(files, out, folder, workers=workers, force=force))
 
 
 @app.command()

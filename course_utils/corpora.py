@@ -21,11 +21,12 @@ def read_jsonl(path: Path, every: int = 1) -> Iterator[dict]:
     """
     if not path.is_file():
         raise CourseError(f"{artifacts.shown(path)} is missing: the profile names it as data to read")
+    name = artifacts.shown(path)  # once: it asks the file system
     with path.open("rb") as file:
         for number, line in enumerate(file, 1):
             if number % every or not line.strip():
                 continue
-            yield parse_row(line, artifacts.shown(path), number)
+            yield parse_row(line, name, number)
 
 
 def parse_row(line: bytes, name: str, number: int) -> dict:
@@ -37,6 +38,43 @@ def parse_row(line: bytes, name: str, number: int) -> dict:
     except ValueError as error:  # bad JSON, or bytes that are not UTF-8
         raise CourseError(f"{name}:{number}: not a JSON object: mend or remove the line ({error})") from None
     return row
+
+
+def read_texts(path: Path, first: int = 0, end: int | None = None) -> Iterator[str]:
+    """The texts of a file: ``text`` of each row of a ``.jsonl``, or each line of any other, with its line end.
+
+    With ``first`` and ``end`` those of the lines that start in this range of bytes; ``first`` is where a line starts.
+    Raises CourseError with file and line for what cannot be read.
+    """
+    jsonl = path.suffix == ".jsonl"
+    if not path.is_file():
+        raise CourseError(f"{artifacts.shown(path)} is missing: name a .jsonl or text file")
+    with path.open("rb", buffering=2**20) as file:
+        file.seek(first)
+        for line in file:
+            if end is not None and first >= end:
+                return
+            if not jsonl or line.strip():
+                yield _text(line, jsonl, path, first)
+            first += len(line)
+
+
+def _text(line: bytes, jsonl: bool, path: Path, start: int) -> str:
+    try:
+        text = json.loads(line)["text"] if jsonl else line.decode()
+        if not isinstance(text, str):
+            raise TypeError
+    except (ValueError, KeyError, TypeError):
+        kind = 'a JSON object with "text"' if jsonl else "UTF-8 text"
+        place = f"{artifacts.shown(path)}:{_lines_before(path, start) + 1}"
+        raise CourseError(f"{place}: not {kind}: mend or remove the line") from None
+    return text
+
+
+def _lines_before(path: Path, byte: int) -> int:
+    with path.open("rb") as file:
+        blocks = (file.read(min(2**20, byte - start)) for start in range(0, byte, 2**20))
+        return sum(block.count(b"\n") for block in blocks)
 
 
 def document_text(row: dict) -> str:

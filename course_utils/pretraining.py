@@ -15,7 +15,7 @@ from pathlib import Path
 
 from . import artifacts, corpora, training
 from .corpora import HELD_OUT_EVERY
-from .corpus_tokenization import blocks, streams
+from .corpus_tokenization import blocks, file_streams
 from .corpus_tokenization import pack as pack
 from .errors import CourseError
 from .profiles import ModelShape, Profile
@@ -28,12 +28,13 @@ def training_blocks(profile: Profile, corpus: str, tokenizer, folder: Path | Non
     Every fiftieth document is held out; the array of the others stands in the list as often as the profile's mix reads
     that corpus. With ``folder`` the tokens lie there in files and not in memory.
     """
+    profile.require("deduplication")
     size = profile.pretraining.block_size
     train, held_out = [], []
     for name, times in profile.mix[corpus].items():
         paths = [folder and folder / f"{name}.tokens", folder and folder / f"{name}.held-out.tokens"]
-        texts, count = corpora.read_corpus(profile, name), corpora.count_documents(profile, name)
-        kept, out = streams(tokenizer, texts, paths, lambda i: int(i % HELD_OUT_EVERY == 0), title=name, total=count)
+        files = [corpora.corpus_file(profile, name)]
+        kept, out = file_streams(tokenizer, files, paths, lambda i: int(i % HELD_OUT_EVERY == 0), title=name)
         train += [blocks(kept, size)] * times
         held_out.append(blocks(out, size))
     if not any(map(len, train)) or not any(map(len, held_out)):

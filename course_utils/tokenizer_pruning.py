@@ -11,16 +11,16 @@ reached just as before. A unigram piece is chosen by its own probability and nee
 Cost: one pass over the vocabulary, a few seconds for 65 thousand pieces.
 """
 
-import json
 import shutil
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache, partial
 from itertools import islice
 from pathlib import Path
 
 from . import artifacts
+from .corpora import read_texts
 from .errors import CourseError
 from .fast_tokenizers import CHAT_TEMPLATE, add_marks, fast_tokenizer
 from .fast_tokenizers import load_tokenizer as load_tokenizer  # `x as x`: for those who import it from this stage
@@ -312,21 +312,3 @@ def _check_target(out: Path) -> None:
     ours = artifacts.read_manifest(_folder(out))
     if out.exists() and not (ours and artifacts.sha256(out) == ours.outputs.get("tokenizer.model")):
         raise CourseError(f"{out} exists and was not made by the course: name another file or move it away first")
-
-
-def read_texts(path: Path) -> Iterator[str]:
-    """The texts of a file: ``text`` of each row of a ``.jsonl``, or each line of any other, with its line end.
-
-    Raises CourseError with file and line for what cannot be read.
-    """
-    jsonl = path.suffix == ".jsonl"
-    if not path.is_file():
-        raise CourseError(f"{path} is missing: name a .jsonl or text file")
-    with path.open("rb") as file:
-        for number, line in enumerate(file, 1):
-            try:
-                text = json.loads(line)["text"] if jsonl else line.decode()
-            except (ValueError, KeyError, TypeError):
-                kind = 'a JSON object with "text"' if jsonl else "UTF-8 text"
-                raise CourseError(f"{path}:{number}: not {kind}: mend or remove the line") from None
-            yield text

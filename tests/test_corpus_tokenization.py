@@ -8,12 +8,14 @@ import sys
 import time
 
 import numpy as np
+import psutil  # accelerate brings it
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from course_utils import corpus_tokenization as corpora
 from course_utils import tokenizer_pruning as pruning
+from course_utils.corpora import read_texts
 from course_utils.errors import CourseError
 
 from .conftest import REPOSITORY
@@ -42,7 +44,7 @@ def test_documents_stay_in_order_over_batches(tokenizer, monkeypatch):
 
 
 def test_numbers_are_cut_into_digits_and_a_phrase_is_not(tokenizer):
-    cut = corpora._cutter(tokenizer)
+    cut = corpora._cutter(tokenizer.backend_tokenizer)
     bits, ends = cut(["2026年", "", "北京的特色美食有"])
     assert bits[:5] == list("2026年") and "".join(bits[5:]) == "北京的特色美食有"
     assert ends == [5, 5, len(bits)] and "的特色美食有" in bits
@@ -87,34 +89,88 @@ def test_a_run_killed_between_two_renamings_is_finished(tokenizer, tmp_path):
     corpora.streams(tokenizer, documents(9), paths, lambda i: i % 2)
     before = [path.read_bytes() for path in paths]
     paths[1].replace(tmp_path / "b.tokens.partial")
-    mark = {"documents": 9, "ends": [len(content) for content in before]}
+    mark = {"documents": 9, "place": 9, "ends": [len(content) for content in before]}
     (tmp_path / "a.tokens.journal").write_text(json.dumps(mark))
     corpora.streams(tokenizer, documents(9), paths, lambda i: i % 2)
     assert [path.read_bytes() for path in paths] == before
     assert len(list(tmp_path.iterdir())) == 2
 
 
-def test_a_killed_command_goes_on_where_it_was(tokenizer, tmp_path):
+def write_rows(path, texts) -> None:
+    rows = (json.dumps({"text": text}, ensure_ascii=False) for text in texts)
+    path.write_text("\n".join(rows), encoding="utf-8")
+
+
+@pytest.fixture
+def small_spans(monkeypatch):
+    """Work for several processes in files of some kilobytes."""
+    monkeypatch.setattr(corpora, "SPAN_BYTES", 2_000)
+    monkeypatch.setattr(corpora, "BYTES_A_WORKER", 1)
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3])
+def test_the_number_of_workers_changes_no_byte(tokenizer, tmp_path, small_spans, workers):
+    texts = [*documents(300), "", "没有换行的最后一行"]
+    write_rows(tmp_path / "a.jsonl", texts[:200])
+    (tmp_path / "empty.jsonl").write_bytes(b"")
+    write_rows(tmp_path / "b.jsonl", texts[200:])
+    files = [tmp_path / name for name in ("a.jsonl", "empty.jsonl", "b.jsonl")]
+    paths = [tmp_path / "kept.tokens", tmp_path / "out.tokens"]
+    kept, out = corpora.file_streams(tokenizer, files, paths, lambda i: int(i % 7 == 0), title="a", workers=workers)
+    assert out.tolist() == ids_by_hand(tokenizer, texts[::7])
+    assert kept.tolist() == ids_by_hand(tokenizer, [text for i, text in enumerate(texts) if i % 7])
+    lines = tmp_path / "lines.txt"
+    lines.write_text("\n\n".join(texts), encoding="utf-8")
+    (stream,) = corpora.file_streams(tokenizer, [lines], [None], title="b", workers=workers)
+    assert stream.tolist() == ids_by_hand(tokenizer, lines.read_text(encoding="utf-8").splitlines(keepends=True))
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_bad_line_far_inside_a_file_is_named(tokenizer, tmp_path, small_spans, workers):
+    write_rows(tmp_path / "a.jsonl", documents(300))
+    with (tmp_path / "a.jsonl").open("ab") as file:
+        file.write(b'\n\n{"text": null}\n{"text": "a"}\n')
+    with pytest.raises(CourseError, match='a.jsonl:302: not a JSON object with "text": mend or remove the line'):
+        corpora.file_streams(tokenizer, [tmp_path / "a.jsonl"], [None], title="a", workers=workers)
+
+
+def test_a_small_corpus_starts_no_process(tokenizer, tmp_path, monkeypatch):
+    monkeypatch.setattr("joblib.Parallel", None)
+    write_rows(tmp_path / "a.jsonl", documents(300))
+    (stream,) = corpora.file_streams(tokenizer, [tmp_path / "a.jsonl"], [None], title="a", workers=8)
+    assert stream.tolist() == ids_by_hand(tokenizer, documents(300))
+
+
+COMMAND = """
+from course_utils import cli, corpus_tokenization
+corpus_tokenization.SPAN_BYTES, corpus_tokenization.BYTES_A_WORKER = 20_000, 1
+cli.main()
+"""
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_killed_command_goes_on_where_it_was(tokenizer, tmp_path, workers):
     tokenizer.save_pretrained(tmp_path / "tokenizer")
-    rows = (json.dumps({"text": text}, ensure_ascii=False) for text in documents(60_000))
-    (tmp_path / "corpus.jsonl").write_text("\n".join(rows), encoding="utf-8")
-    command = [sys.executable, "-c", "from course_utils.cli import main; main()", "tokenize", "-i", "corpus.jsonl"]
+    write_rows(tmp_path / "corpus.jsonl", documents(60_000))
 
-    def start(out: str) -> subprocess.Popen:
-        return subprocess.Popen(
-            [*command, "-o", out, "-t", "tokenizer"], cwd=tmp_path, stdout=subprocess.DEVNULL, env={**os.environ}
-        )
+    def start(out: str, workers: int) -> subprocess.Popen:
+        options = ["-i", "corpus.jsonl", "-o", out, "-t", "tokenizer", "-w", str(workers)]
+        command = [sys.executable, "-c", COMMAND, "tokenize", *options]
+        return subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, env={**os.environ})
 
-    killed, deadline = start("a"), time.monotonic() + 60
+    killed, deadline = start("a", workers), time.monotonic() + 60
     while not (journals := list(tmp_path.glob(".a.unfinished-*/*.journal"))):
         assert killed.poll() is None and time.monotonic() < deadline, "no batch was finished"
         time.sleep(0.01)
+    children = psutil.Process(killed.pid).children(recursive=True)
+    assert len(children) >= (workers if workers > 1 else 0)
     killed.send_signal(signal.SIGKILL)
     killed.wait()
+    assert not psutil.wait_procs(children, timeout=20)[1], "workers outlive the command"
     assert 0 < json.loads(journals[0].read_text())["documents"] < 60_000
     assert not (tmp_path / "a").exists()
-    for out in ("a", "b"):
-        assert start(out).wait() == 0
+    for out, other in (("a", workers), ("b", 3 - workers)):
+        assert start(out, other).wait() == 0
     assert (tmp_path / "a/corpus.tokens").read_bytes() == (tmp_path / "b/corpus.tokens").read_bytes()
     about = json.loads((tmp_path / "a/corpus.json").read_text())
     stream = np.memmap(tmp_path / "a/corpus.tokens", about["dtype"], "r")
@@ -142,14 +198,14 @@ def test_what_no_text_holds_becomes_the_replacement_character(tokenizer):
 def test_text_files_and_their_errors(tmp_path):
     (tmp_path / "a.txt").write_text("一行\n二行\n", encoding="utf-8")
     (tmp_path / "a.jsonl").write_text('{"text": "好"}\n', encoding="utf-8")
-    assert list(pruning.read_texts(tmp_path / "a.txt")) == ["一行\n", "二行\n"]
-    assert list(pruning.read_texts(tmp_path / "a.jsonl")) == ["好"]
+    assert list(read_texts(tmp_path / "a.txt")) == ["一行\n", "二行\n"]
+    assert list(read_texts(tmp_path / "a.jsonl")) == ["好"]
     for name, content in (("b.txt", "好".encode("gbk")), ("b.jsonl", b"[]"), ("c.jsonl", b"{}"), ("d.jsonl", b"{")):
         (tmp_path / name).write_bytes(content + b"\n")
         with pytest.raises(CourseError, match=f"{name}:1: not"):
-            list(pruning.read_texts(tmp_path / name))
+            list(read_texts(tmp_path / name))
     with pytest.raises(CourseError, match="gone.txt is missing"):
-        list(pruning.read_texts(tmp_path / "gone.txt"))
+        list(read_texts(tmp_path / "gone.txt"))
 
 
 def test_a_vocabulary_above_65536_takes_four_bytes(tokenizer):
