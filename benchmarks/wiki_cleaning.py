@@ -2,9 +2,9 @@
 
 The pages: the excerpt of the English Wikipedia that gensim's wheel ships, and the dump of the course. MB are millions
 of bytes of wikitext (UTF-8); each cleaner runs in one process, best of three. Below: what two worker processes gain
-over one on a dump of 400 MB made of the same pages, and the peak memory for a dump and for one ten times as long.
+over one on a dump of 800 MB made of the same pages, and the peak memory for a dump and for one ten times as long.
 
-    python benchmarks/wiki_cleaning.py      (five minutes; needs gensim, mwparserfromhell, wikiextractor)
+    python benchmarks/wiki_cleaning.py      (two minutes; needs gensim, mwparserfromhell, wikiextractor)
 """
 
 import bz2
@@ -27,7 +27,7 @@ from course_utils.wikitext import clean_wikitext
 
 ENGLISH = Path(gensim.__file__).parent / "test/test_data"
 ENGLISH = next(ENGLISH.glob("enwiki-latest-pages-articles*.bz2"))
-MEGABYTES_OF_DUMP = 400
+MEGABYTES_OF_DUMP = 800
 SLOW_SHARE = 8  # mwparserfromhell and WikiExtractor see one page in eight: they would take minutes
 
 
