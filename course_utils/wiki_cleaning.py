@@ -10,6 +10,7 @@ whoever made it. Each finished shard is noted; a killed run goes on after the la
 Cost: memory for one shard and its batches, however long the dump.
 """
 
+import importlib
 import json
 import os
 import re
@@ -32,6 +33,7 @@ from .wikitext import RESIDUE, clean_page
 SHARD_BATCHES = 64  # a shard holds the articles of 64 MiB of dump
 PROGRESS = "progress.json"
 BACKENDS = ("processes", "dask", "ray")
+CLUSTER_SECONDS = 30  # to wait for a scheduler
 
 REDIRECT = re.compile(r"\s*#\s*(?:redirect\b|重定向|重新導向|重新导向)", re.I)
 # Names of the templates that make a page a disambiguation; not {{消歧义链接}}.
@@ -284,29 +286,33 @@ def _spread(parallel, batches: Iterator[Batch], options: Options) -> Iterator[tu
 
 @contextmanager
 def _cluster(backend: str, scheduler: str | None) -> Iterator[None]:
+    """Within it joblib sends its tasks to the cluster. Raises CourseError when there is none or its package is missing."""
     import joblib
 
     if backend == "processes":
         yield
         return
+    package = {"dask": "distributed", "ray": "ray"}[backend]
+    try:
+        cluster = importlib.import_module(package)
+    except ImportError:
+        raise CourseError(f"backend {backend} needs the package {package}: pip install {package}") from None
     try:
         if backend == "dask":
-            import distributed
-
-            with distributed.Client(scheduler), joblib.parallel_config("dask"):
-                yield
+            close = cluster.Client(scheduler, timeout=CLUSTER_SECONDS).close
         else:
-            import ray
-            from ray.util.joblib import register_ray
-
-            ray.init(address=scheduler)
-            register_ray()
-            with joblib.parallel_config("ray"):
-                yield
-            ray.shutdown()
-    except ImportError:
-        package = {"dask": "dask[distributed]", "ray": "ray"}[backend]
-        raise CourseError(f"backend {backend} needs the package {package}: pip install '{package}'") from None
+            cluster.init(address=scheduler)
+            importlib.import_module("ray.util.joblib").register_ray()
+            close = cluster.shutdown
+    except (OSError, ValueError) as error:  # ConnectionError and TimeoutError among them
+        raise CourseError(
+            f"no {backend} scheduler answers at {scheduler}: start it, or name another ({error})"
+        ) from None
+    try:
+        with joblib.parallel_config(backend):
+            yield
+    finally:
+        close()
 
 
 # ------------------------------------------------------------------ reading what was written

@@ -209,6 +209,13 @@ def test_a_dask_cluster_gives_the_same_bytes(tmp_path):
     assert here.outputs == there.outputs
 
 
+def test_a_scheduler_that_does_not_answer_is_named(tmp_path, monkeypatch):
+    pytest.importorskip("distributed")
+    monkeypatch.setattr(wiki, "CLUSTER_SECONDS", 1)
+    with pytest.raises(CourseError, match="no dask scheduler answers at tcp://127.0.0.1:9"):
+        wiki.clean_dumps([DUMP], tmp_path / "out", backend="dask", scheduler="tcp://127.0.0.1:9")
+
+
 def test_an_unknown_backend_is_refused(tmp_path):
     with pytest.raises(CourseError, match="processes, dask, ray"):
         wiki.clean_dumps([DUMP], tmp_path / "out", backend="spark")
