@@ -286,7 +286,7 @@ def _spread(parallel, batches: Iterator[Batch], options: Options) -> Iterator[tu
 
 @contextmanager
 def _cluster(backend: str, scheduler: str | None) -> Iterator[None]:
-    """Within it joblib sends its tasks to the cluster. Raises CourseError when none answers or its package is missing."""
+    """Here joblib sends its tasks to the cluster. Raises CourseError when none answers or a package is missing."""
     import joblib
 
     if backend == "processes":
