@@ -171,7 +171,7 @@ def _clean_into(
     sizes = [path.stat().st_size for path in dumps]
     batches = wiki_dumps.read_batches(dumps, dump, byte, workers=workers)
     partial_shard = folder / ".shard.partial"
-    with _runner(workers, backend, scheduler) as run, Line("cleaning", sum(sizes)) as line:
+    with _runner(dumps, workers, backend, scheduler) as run, Line("cleaning", sum(sizes)) as line:
         while some := _peeked(islice(batches, SHARD_BATCHES)):
             with partial_shard.open("wb") as file:
                 for batch, result in run(some, options):
@@ -256,21 +256,25 @@ Runner = Callable[[Iterator[Batch], Options], Iterator[tuple[Batch, Cleaned]]]
 
 
 @contextmanager
-def _runner(workers: int, backend: str, scheduler: str | None) -> Iterator[Runner]:
+def _runner(dumps: list[Path], workers: int, backend: str, scheduler: str | None) -> Iterator[Runner]:
     """A function that cleans batches and gives the results in order: here, in processes, or on a cluster."""
     if backend == "processes" and workers == 1:
         yield lambda batches, options: ((b, clean_batch(b.xml, b.start, options)) for b in batches)
         return
     import joblib
 
-    jobs = workers if backend == "processes" else -1
+    local = backend == "processes"
     # A batch is work enough to be sent alone. Ray's backend gives results only all at once, so a shard at a time.
     how = "list" if backend == "ray" else "generator"
-    with _cluster(backend, scheduler), joblib.Parallel(jobs, batch_size=1, return_as=how) as parallel:
-        yield lambda batches, options: _spread(parallel, batches, options)
+    with (
+        _cluster(backend, scheduler),
+        joblib.Parallel(workers if local else -1, batch_size=1, return_as=how) as parallel,
+    ):
+        yield lambda batches, options: _spread(parallel, batches, options, dumps if local else [])
 
 
-def _spread(parallel, batches: Iterator[Batch], options: Options) -> Iterator[tuple[Batch, Cleaned]]:
+def _spread(parallel, batches: Iterator[Batch], options: Options, readable: list[Path]) -> Iterator:
+    """-> (batch, Cleaned) in order. Of a plain dump that workers can read themselves they are told the place alone."""
     import joblib
 
     sent: deque[Batch] = deque()  # without their text, which is a worker's now
@@ -278,10 +282,20 @@ def _spread(parallel, batches: Iterator[Batch], options: Options) -> Iterator[tu
     def tasks():
         for batch in batches:
             sent.append(replace(batch, xml=b""))
-            yield joblib.delayed(clean_batch)(batch.xml, batch.start, options)
+            dump = readable[batch.dump] if readable else None
+            if dump and wiki_dumps.is_plain(dump):
+                yield joblib.delayed(_clean_span)(dump, batch.start, batch.end, options)
+            else:
+                yield joblib.delayed(clean_batch)(batch.xml, batch.start, options)
 
     for result in parallel(tasks()):
         yield sent.popleft(), result
+
+
+def _clean_span(dump: Path, start: int, end: int, options: Options) -> Cleaned:
+    with dump.open("rb") as file:
+        file.seek(start)
+        return clean_batch(file.read(end - start), start, options)
 
 
 @contextmanager

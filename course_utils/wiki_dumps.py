@@ -108,6 +108,11 @@ def _where(path: Path, byte: int, before: bytes, broken: bytes, reason: str) -> 
     )
 
 
+def is_plain(dump: Path) -> bool:
+    """Whether a dump is not compressed, so that any part of it can be read at once."""
+    return dump.suffix not in (".bz2", ".gz")
+
+
 def _open(path: Path, workers: int = 1) -> tuple[BinaryIO, Callable[[], int]]:
     """-> (the decompressed text, a function: bytes of the file itself read so far)."""
     if not path.is_file():

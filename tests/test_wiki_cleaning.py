@@ -192,9 +192,10 @@ def test_what_is_no_dump_is_refused_in_one_line(tmp_path, name, content, message
 # ------------------------------------------------------------------ workers, resuming
 
 
-def test_several_dumps_and_any_number_of_workers_give_the_same_bytes(tmp_path, small_batches):
+@pytest.mark.parametrize("suffix", [".xml", ".xml.bz2"])
+def test_several_dumps_and_any_number_of_workers_give_the_same_bytes(tmp_path, small_batches, suffix):
     dumps = [
-        write_dump(tmp_path / f"{n}.xml.bz2", [page(i, PROSE.replace("甲", f"甲{n}{i}")) for i in range(40)])
+        write_dump(tmp_path / f"{n}{suffix}", [page(i, PROSE.replace("甲", f"甲{n}{i}")) for i in range(40)])
         for n in "ab"
     ]
     made = [wiki.clean_dumps(dumps, tmp_path / str(workers), workers=workers).outputs for workers in (1, 2, 3)]
