@@ -40,8 +40,6 @@ ENTITY_END = re.compile(r"(&#?\w{1,10});")
 
 FENCE, FENCE_END = "\ufdd0", "\ufdd1"  # noncharacters: Unicode keeps them free for a program's own use
 FENCES = re.compile(f"([{FENCE}{FENCE_END}])")
-
-
 # OpenCC's t2s leaves 著 alone, because it is simplified too, in 著作 and 显著. Elsewhere it is 着: 随着, 着陆.
 PARTICLE = re.compile("(?<![所合编原名专论遗巨昭卓显土译拙撰主])著(?![作名称者书述录译《〈于成文有明])")
 
@@ -106,9 +104,7 @@ class Converter:
         flags = {flag.strip() for flag in head.split(";")} if bar else set()
         if not bar:
             text = inner
-        if (
-            variants := {flag.lower() for flag in flags} & FALLBACKS.keys()
-        ):  # -{zh-cn;zh-sg|text}-: only there converted
+        if variants := {flag.lower() for flag in flags} & FALLBACKS.keys():  # converted in these alone
             return text if choose(dict.fromkeys(variants, text)) else fence(text)
         if "R" in flags:
             return fence(text)
@@ -116,7 +112,7 @@ class Converter:
             return fence(VARIANT_NAMES.get(text.strip().lower(), ""))
         words, one_way = parse_rule(text)
         if flags & {"A", "H", "-"}:
-            self._take(words or dict.fromkeys(FALLBACKS, text.strip()), one_way, remove="-" in flags)
+            self._take(text, words, one_way, remove="-" in flags)
         if "T" in flags:
             self.title = choose(words) or text.strip()
         if flags & {"H", "T", "-"}:
@@ -135,13 +131,14 @@ class Converter:
             self.show(f"T|{title}")
         for rule in args:
             if rule:
-                self._take(*_note_rule(rule))
+                self._take(rule, *parse_rule(rule))
 
-    def _take(self, words: dict[str, str], one_way: dict[str, dict[str, str]], remove: bool = False) -> None:
+    def _take(self, rule: str, words: dict[str, str], one_way: dict[str, dict[str, str]], remove: bool = False) -> None:
+        """Take a rule, parsed already, into the table or out of it. A word alone is not to be converted."""
+        if not words and not one_way:
+            words = {READER: rule.strip()}
         target = choose(words)
-        pairs = {}
-        if target is not None:
-            pairs = dict.fromkeys(words.values(), target)
+        pairs = {} if target is None else dict.fromkeys(words.values(), target)
         pairs |= one_way.get(READER, {})
         for source, word in pairs.items():
             if remove:
@@ -155,13 +152,6 @@ class Converter:
             rules = re.compile("|".join(map(re.escape, longest_first)))
             text = _outside(text, lambda part: rules.sub(lambda m: fence(self.table[m.group()]), part))
         return _outside(text, simplified).replace(FENCE, "").replace(FENCE_END, "")
-
-
-def _note_rule(rule: str) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
-    words, one_way = parse_rule(rule)
-    if not words and not one_way:  # a word alone: it is not to be converted
-        words = dict.fromkeys(FALLBACKS, rule.strip())
-    return words, one_way
 
 
 def fence(text: str) -> str:

@@ -7,7 +7,7 @@ The one idea: the unit of work is a batch of whole pages, about a megabyte. Batc
 process, by others, or on a Dask or Ray cluster, and written in the dump's order, so that the output is the same bytes
 whoever made it. Each finished shard is noted; a killed run goes on after the last one.
 
-Cost: memory for one shard and its batches, however long the dump.
+Cost: memory for the few batches that are under way, however long the dump.
 """
 
 import importlib
@@ -167,7 +167,7 @@ def _clean_into(
     folder: Path, dumps: list[Path], options: Options, workers: int, backend: str, scheduler: str | None
 ) -> dict:
     done, shard, dump, byte = _resume(folder)
-    began, first_pages, text_bytes, rows_written = time.perf_counter(), done.pages.total(), 0, 0
+    began, first_pages, text_bytes = time.perf_counter(), done.pages.total(), 0
     sizes = [path.stat().st_size for path in dumps]
     batches = wiki_dumps.read_batches(dumps, dump, byte, workers=workers)
     partial_shard = folder / ".shard.partial"
@@ -183,8 +183,7 @@ def _clean_into(
                     speed = text_bytes / 1e6 / (time.perf_counter() - began)
                     read = sum(sizes[: batch.dump]) + batch.read
                     line.update(read, f"cleaning: {done.pages.total():,} pages, {speed:.1f} MB/s")
-                rows_written = file.tell()
-            if rows_written:
+            if partial_shard.stat().st_size:
                 partial_shard.replace(folder / f"wiki-{shard:05}.jsonl")
                 shard += 1
             _note(folder, done, shard, batch.dump, batch.end)

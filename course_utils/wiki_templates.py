@@ -13,6 +13,7 @@ from functools import cache, lru_cache
 from . import units
 from .formulas import chemical, readable, superscript
 from .language_conversion import fence
+from .paragraphs import HOLE
 
 Renderer = Callable[[str, list[str], dict[str, str]], str]
 Family = tuple[str, tuple[str, ...], Renderer | None]
@@ -578,7 +579,7 @@ def finder(families: tuple[Family, ...]) -> Callable[[str], tuple[str, str, Rend
 
     @lru_cache(maxsize=20_000)  # the Chinese Wikipedia calls some ten thousand templates; a bound keeps memory constant
     def find(written: str) -> tuple[str, str, Renderer | None]:
-        name = " ".join(written[:80].replace("_", " ").replace("\ufdd7", " ").split())
+        name = " ".join(written[:80].replace("_", " ").replace(HOLE, " ").split())
         name = re.sub(r"^(?:template|模板|樣板|msg|subst|safesubst)\s*:\s*", "", name, flags=re.I)
         if name in exact:
             return name, *exact[name]

@@ -50,9 +50,8 @@ RAW_TAG = re.compile(
     r"|templatedata|inputbox|categorytree|includeonly|charinsert)\b([^<>]*+)(?<!/)>",
     re.I,
 )
-EXPONENT = re.compile(
-    r"<(?<=[0-9A-Za-z)]<)sup\b[^<>]*>\s*([-−]?\d{1,4})\s*</sup\s*>", re.I
-)  # 10<sup>6</sup>, km<sup>2</sup>
+# 10<sup>6</sup>, km<sup>2</sup>
+EXPONENT = re.compile(r"<(?<=[0-9A-Za-z)]<)sup\b[^<>]*>\s*([-−]?\d{1,4})\s*</sup\s*>", re.I)
 RUBY_READING, RUBY_BRACKET = re.compile(r"<rt\b[^<>]*>([^<>]*)</rt>", re.I), re.compile(r"<rp>[^<>]*</rp>", re.I)
 INVISIBLE = re.compile(r"<(span|div|sup)\b[^<>]*(?:display:\s*none|\bnoprint\b)[^<>]*>[^<]*</\1\s*>", re.I)
 BREAK = re.compile(r"<(?:br|hr)\b[^<>]*>|</?(?:p|div|blockquote|center|li|ul|ol|dl|dd|dt|poem|h[1-6])\b[^<>]*>", re.I)
@@ -62,7 +61,7 @@ TAG = re.compile(
     r"</?(?:abbr|b|bdi|bdo|big|caption|center|cite|code|col|colgroup|data|del|dfn|em|font|i|ins|kbd|langconvert|link|mark"
     r"|meta|noinclude|nowiki|onlyinclude|q|rb|rbc|references?|ref|rp|rt|rtc|ruby|s|samp|section|small|span|strike|strong"
     r"|sub|sup|t[bdhr]|tbody|templatestyles|tfoot|thead|time|tt|u|var|wbr|gallery|math|pre|source|syntaxhighlight"
-    r"|indicator|section|includeonly|table)(?:[\s/][^<>]*)?>",
+    r"|indicator|includeonly|table)(?:[\s/][^<>]*)?>",
     re.I,
 )
 ARGUMENT = re.compile(r"\{\{\{[^{}|]*(?:\|([^{}]*))?\}\}\}")  # {{{name|default}}} of a template's own page
