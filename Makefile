@@ -31,10 +31,10 @@ course: .venv/ready
 
 test: .venv/ready
 	$(BIN)/python -m pytest -q tests
-	$(if $(NOTEBOOKS),$(BIN)/python -m pytest -q --nbval --nbval-current-env --nbval-cell-timeout=900 -p no:cacheprovider $(NOTEBOOKS))
+	$(if $(NOTEBOOKS),$(BIN)/python -m pytest -q --nbval --nbval-current-env --nbval-cell-timeout=3600 -p no:cacheprovider $(NOTEBOOKS))
 
 lab: .venv/ready
-	$(BIN)/jupyter lab --ip=127.0.0.1 notebooks/00_start_here.ipynb
+	$(BIN)/jupyter lab --ip=127.0.0.1 $(firstword $(NOTEBOOKS))
 
 world: .venv/ready
 	$(BIN)/python data/builder

@@ -13,7 +13,7 @@ import numpy as np
 from datasketch import MinHash
 
 from course_utils import corpora, profiles
-from course_utils.deduplication import BANDS, NGRAM, ROWS, signatures, similarity
+from course_utils.corpora.deduplication import BANDS, NGRAM, ROWS, signatures, similarity
 
 
 def by_datasketch(texts: list[str]) -> np.ndarray:

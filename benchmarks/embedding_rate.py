@@ -13,24 +13,25 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from course_utils import pretraining, profiles, training
+from course_utils import profiles
 from course_utils.tokenizer_pruning import load_tokenizer
+from course_utils.training import pretraining, running
 
 
 def train(profile: profiles.Profile, blocks, steps: int) -> tuple[list[float], float]:
     """-> (mean loss of each tenth of the training, seconds)."""
     settings = profile.pretraining
-    model = pretraining.make_model(profile.model, load_tokenizer(profile.require("tokenizer_pruning")))
-    optimizer = training.optimizer(model, settings)
+    model = pretraining.make_model(profile.model, load_tokenizer(artifacts.require(profile, "tokenizer_pruning")))
+    optimizer = running.optimizer(model, settings)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, [g["lr"] for g in optimizer.param_groups], steps, pct_start=0.05
     )
-    order = torch.randperm(len(blocks), generator=torch.Generator().manual_seed(training.SEED))
+    order = torch.randperm(len(blocks), generator=torch.Generator().manual_seed(running.SEED))
     losses, started = [], time.perf_counter()
     for step in range(steps):
         rows = [order[(step * settings.batch_size + i) % len(order)].item() for i in range(settings.batch_size)]
         ids = torch.from_numpy(blocks[rows].astype("int64"))
-        with torch.autocast("cpu", torch.bfloat16, enabled=training.has_fast_bf16()):
+        with torch.autocast("cpu", torch.bfloat16, enabled=running.has_fast_bf16()):
             loss = model(input_ids=ids, labels=ids).loss
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -46,7 +47,7 @@ def train(profile: profiles.Profile, blocks, steps: int) -> tuple[list[float], f
 def main(steps: int = 600) -> None:
     profile = profiles.load("cpu-mini")
     own = profile.pretraining
-    tokenizer = load_tokenizer(profile.require("tokenizer_pruning"))
+    tokenizer = load_tokenizer(artifacts.require(profile, "tokenizer_pruning"))
     blocks = np.concatenate(pretraining.training_blocks(profile, "common", tokenizer)[0])
     one = replace(profile, pretraining=replace(own, embedding_learning_rate=own.learning_rate))
     rows = {f"one rate, {own.learning_rate:g}": train(one, blocks, steps)}

@@ -19,14 +19,14 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
+from course_utils.corpus_tokenization import file_streams, tokenize
 from joblib.externals.loky import get_reusable_executor
 from transformers import PreTrainedTokenizer
 
 from course_utils import corpora, profiles
-from course_utils.corpus_tokenization import file_streams, tokenize
-from course_utils.fast_tokenizers import fast_tokenizer
-from course_utils.sentencepiece_models import load_model, processor
 from course_utils.tokenizer_pruning import prune, read_words
+from course_utils.tokenizer_pruning.fast_tokenizers import fast_tokenizer
+from course_utils.tokenizer_pruning.sentencepiece_models import load_model, processor
 
 ROUNDS = 3
 TIMES = 20  # as much text in memory

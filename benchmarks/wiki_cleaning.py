@@ -22,8 +22,9 @@ import mwparserfromhell
 from gensim.corpora.wikicorpus import filter_wiki
 from wikiextractor.extract import Extractor
 
-from course_utils import profiles, wiki_dumps
-from course_utils.wikitext import clean_wikitext
+from course_utils import profiles
+from course_utils.wiki_cleaning import dumps as wiki_dumps
+from course_utils.wiki_cleaning.wikitext import clean_wikitext
 
 ENGLISH = Path(gensim.__file__).parent / "test/test_data"
 ENGLISH = next(ENGLISH.glob("enwiki-latest-pages-articles*.bz2"))

@@ -1,24 +1,19 @@
-"""From a raw Chinese-Wikipedia dump to a chatting Chinese Llama, one small module a stage.
+"""From a raw Chinese-Wikipedia dump to a chatting Chinese Llama: a room a stage, in the order in which data travels.
 
-Read the modules in the order in which data travels:
-
-1. ``wiki_cleaning``        MediaWiki XML dumps -> clean JSONL shards; beside it ``wiki_dumps`` (reads a dump),
-   ``wikitext``, ``paragraphs`` (clean a page), ``wiki_templates``, ``language_conversion``, ``formulas``, ``units``
-   (what markup shows)
-   ``deduplication``        clean shards, Baike, medical texts -> each document once, written in one way
-2. ``tokenizer_pruning``    a large SentencePiece model -> a smaller one without dead tokens; beside it
-   ``sentencepiece_models`` (what is in a model), ``fast_tokenizers`` (the same for Hugging Face), ``pruning_report``,
-   ``embedding_transfer`` (a trained model moves along), ``corpus_tokenization`` (text -> token ids on disk)
+1. ``wiki_cleaning``        MediaWiki XML dumps -> clean JSONL shards
+   ``corpora``              clean shards, Baike, medical texts -> each document once, as `datasets`
+2. ``tokenizer_pruning``    a large SentencePiece model -> a small tokenizer; a corpus -> blocks of token ids
 3. ``parameter_budgeting``  a model shape and a device -> parameters, memory, time
-4. ``pretraining``          clean text -> the *common* and the *medical* base model
-5. ``full_vs_lora_sft``     base model + instructions -> fine-tuned models and LoRA adapters
-6. ``merge_and_chat``       models -> merged model, answers, chat; ``evaluation`` -> the scoreboard
+4. ``training``             blocks -> the *common* and the *medical* base model; instructions -> models that answer
+5. ``merge_and_chat``       models -> a merged model, answers, the scoreboard
 
-Around them: ``downloading`` (the real sources), ``normalisation`` and ``corpora`` (one way to write text and to read
-it), ``profiles`` (everything that differs between a laptop and a GPU), ``artifacts`` (atomic,
-resumable stage outputs), ``road`` (the stages in order), ``plots`` and ``cli`` (the ``course`` command).
+Each room's docstring says which file to read first. What all rooms share lies below them, and nothing imports what
+stands above it: ``errors``; ``profiles`` (data: what differs between a laptop and a GPU); ``steps`` (data: the notebook
+and the command of each step); ``processes`` (workers that end with their parent); ``progress``; ``artifacts`` (stage
+outputs that are whole or absent); ``claims`` (a sentence held against a run); ``notebooks`` (executes them); ``plots``.
+Above them: ``road`` (the steps in order) and ``cli`` (the ``course`` command).
 
 Importing this package imports nothing heavy; each stage imports only what it needs, when it needs it.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -8,10 +8,11 @@ that folder is renamed to its final place in one step when the stage has finishe
   if it can, goes on from the checkpoints in it,
 - a finished stage is not run again until its settings or inputs change, or the caller asks (``force``).
 
-Cost: every input file is read once to hash it (about 1 GB/s); what an earlier stage wrote is known by its manifest
-and costs nothing.
+Cost: every input file is read once to hash it (about 1 GB/s), and large ones are remembered; what an earlier stage
+wrote is known by its manifest and costs nothing.
 """
 
+import ast
 import datetime
 import hashlib
 import importlib.metadata
@@ -21,17 +22,20 @@ import platform
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import asdict, dataclass, field
-from functools import cache
 from pathlib import Path
 
+from . import processes, steps
 from .errors import CourseError
+from .profiles import Profile, artifacts_root, course_root
 
 MANIFEST = "manifest.json"
 # The libraries whose version can change what a stage writes.
-RECORDED_PACKAGES = ("torch", "transformers", "tokenizers", "peft", "accelerate", "sentencepiece", "gensim", "rensa")
+RECORDED_PACKAGES = ("torch", "transformers", "tokenizers", "datasets", "peft", "accelerate", "sentencepiece", "rensa")
+HASHES = ".hashes.json"  # in artifacts/: what is known of large inputs, so that they are not read again
+REMEMBERED_BYTES = 2**24  # the smallest file worth remembering: it takes longer to read than to look up
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,7 @@ class Manifest:
     seconds: float
     finished: str  # ISO 8601, UTC
     summary: dict = field(default_factory=dict)  # a few figures worth showing in `course status`
+    layout: int = 1  # number of the form of the stage's files, see ``steps.LAYOUTS``
 
     @property
     def fingerprint(self) -> str:
@@ -77,36 +82,67 @@ def read_manifest(folder: Path) -> Manifest | None:
         return None
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Write a text file so that a reader sees the old content or the new, never half of it."""
+def write_json(path: Path, value: object) -> None:
+    """Write readable UTF-8 JSON, so that a reader sees the old content or the new; keys stay in their order."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text, encoding="utf-8")
+    partial.write_text(json.dumps(value, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
     os.replace(partial, path)
-
-
-def write_json(path: Path, value: object) -> None:
-    """Write ``value`` as readable UTF-8 JSON, atomically; keys stay in the order in which the stage gave them."""
-    write_atomically(path, json.dumps(value, ensure_ascii=False, indent=2) + "\n")
 
 
 def sha256(path: Path) -> str:
     """Hash of a file, or of a folder: of all files in it. What a finished stage wrote is known by its manifest."""
+    for folder in (path, *path.parents[:2]):
+        if manifest := read_manifest(folder):
+            known, inside = manifest.outputs, path.relative_to(folder).as_posix()
+            return known[inside] if inside in known else _of_folder(known) if path == folder else _read_hash(path)
+    return _read_hash(path)
+
+
+def _of_folder(hashes: dict[str, str]) -> str:
+    return hashlib.sha256(json.dumps(hashes, sort_keys=True).encode()).hexdigest()
+
+
+def _read_hash(path: Path) -> str:
+    """Read a file, or remember what it held when it was read: as long as its size and time are the same."""
     if path.is_dir():
-        manifest = read_manifest(path)
-        outputs = manifest.outputs if manifest else _hash_files(path)
-        return hashlib.sha256(json.dumps(outputs, sort_keys=True).encode()).hexdigest()
-    manifest = read_manifest(path.parent)
-    if manifest and path.name in manifest.outputs:
-        return manifest.outputs[path.name]
-    stat = path.stat()
-    return _file_sha256(path, stat.st_size, stat.st_mtime_ns)
+        return _of_folder(_hash_files(path))
+    size, modified = path.stat().st_size, path.stat().st_mtime_ns
+    store, key, known = artifacts_root() / HASHES, str(path.resolve()), {}
+    if size >= REMEMBERED_BYTES and store.is_file():
+        with suppress(json.JSONDecodeError):
+            known = json.loads(store.read_text(encoding="utf-8"))
+        if key in known and known[key][:2] == [size, modified]:
+            return known[key][2]
+    digest = _digest(path)
+    if size >= REMEMBERED_BYTES:
+        write_json(store, known | {key: [size, modified, digest]})
+    return digest
 
 
-@cache  # a dump of many gigabytes is read once a process, and again when it was written to
-def _file_sha256(path: Path, size: int, modified: int) -> str:
+def _digest(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def code_version(*places: str | Path) -> str:
+    """Hash of the code and tables in files (``module.__file__``) or folders; comments and docstrings do not count.
+
+    For what is made by code that a reader may edit: `datasets` and a manifest alone would give back the old result.
+    """
+    digest = hashlib.sha256()
+    for place in map(Path, places):
+        for file in sorted([*place.glob("*.py"), *place.glob("*.toml")]) if place.is_dir() else [place]:
+            digest.update(_code(file.read_bytes()) if file.suffix == ".py" else file.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _code(source: bytes) -> bytes:
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node, clean=False):
+            node.body.pop(0)
+    return ast.dump(tree).encode()
 
 
 def fingerprint(stage: str, settings: dict, inputs: dict[str, str]) -> str:
@@ -131,20 +167,15 @@ def build(
     what it returns becomes the manifest's summary. ``stage`` names the work in messages and in the manifest.
 
     Under `torchrun` each process runs the ``make`` of a training, in the folder that the main one prepares and keeps;
-    so that ``make`` begins with a barrier (``training.together``). Other stages are made by the main process alone.
+    so that ``make`` begins with a barrier (``running.together``). Other stages are made by the main process alone.
 
     Raises CourseError when an input is missing, when ``out`` holds something no stage wrote,
     or when another process is making the same output.
     """
-    import filelock
-
-    from .profiles import course_root
-
-    inputs = list(inputs)
-    for path in inputs:
-        if not path.exists():
-            fetch = ", and `course download` fetches it" if path.is_relative_to(course_root() / "downloads") else ""
-            raise CourseError(f"{path} is missing: {stage} needs it as input{fetch}")
+    done, layout, inputs = read_manifest(out), steps.LAYOUTS.get(stage, 1), list(inputs)
+    check_present(stage, inputs)
+    if _asking.get() and not done and not list(out.parent.glob(f".{out.name}.unfinished-*")):
+        raise Pending("to do")  # without reading a large input
     settings = json.loads(json.dumps(settings, default=str))  # as they will read back from the manifest
     hashes = {}
     for path in inputs:
@@ -152,17 +183,43 @@ def build(
         hashes[name if name not in hashes else str(path)] = sha256(path)
     mark = fingerprint(stage, settings, hashes)
 
-    done = read_manifest(out)
-    if done and done.fingerprint == mark and not force:
+    if done and done.fingerprint == mark and done.layout == layout and not force:
         return done
     work = out.parent / f".{out.name}.unfinished-{mark}"
     if _asking.get():
         raise Pending("unfinished" if work.exists() else "outdated" if done else "to do")
     check_writable(out)
-    if not is_main_process():
+    if not processes.is_main():
         if resumable:  # a training: the main process prepares the folder and keeps what comes of it
             make(work)
         return _await(out, mark)
+    with _locked(out):
+        if work.exists() and (force or not resumable):
+            shutil.rmtree(work)
+        work.mkdir(exist_ok=True)
+        started = time.perf_counter()
+        summary = make(work) or {}
+        seconds = round(time.perf_counter() - started, 1)
+        finished = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        manifest = Manifest(
+            stage, settings, hashes, _hash_files(work), _versions(), seconds, finished, summary, layout
+        )  # fmt: skip
+        write_json(work / MANIFEST, asdict(manifest))
+        _replace_folder(work, out)
+    return manifest
+
+
+def check_present(stage: str, inputs: Iterable[Path | str]) -> None:
+    """Raises CourseError for an input of a stage that is not there; one of the Hub may come later."""
+    for path in inputs:
+        if not str(path).startswith("hf://") and not Path(path).exists():
+            fetch = ", and `course download` fetches it" if path.is_relative_to(course_root() / "downloads") else ""
+            raise CourseError(f"{path} is missing: {stage} needs it as input{fetch}")
+
+
+@contextmanager
+def _locked(out: Path) -> Iterator[None]:
+    import filelock
 
     out.parent.mkdir(parents=True, exist_ok=True)
     lock = filelock.FileLock(out.parent / f".{out.name}.lock")
@@ -171,31 +228,26 @@ def build(
     except filelock.Timeout:
         raise CourseError(f"{out} is being written by another process: wait for it or stop it") from None
     try:
-        if work.exists() and (force or not resumable):
-            shutil.rmtree(work)
-        work.mkdir(exist_ok=True)
-        started = time.perf_counter()
-        summary = make(work) or {}
-        manifest = Manifest(
-            stage=stage,
-            settings=settings,
-            inputs=hashes,
-            outputs=_hash_files(work),
-            versions=_versions(),
-            seconds=round(time.perf_counter() - started, 1),
-            finished=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-            summary=summary,
-        )
-        write_json(work / MANIFEST, asdict(manifest))
-        _replace_folder(work, out)
+        yield
     finally:
         lock.release()
-    return manifest
 
 
-def is_main_process() -> bool:
-    """False in all but one of the processes that `torchrun` or `accelerate launch` start for one training."""
-    return os.environ.get("RANK", "0") == "0"
+def require(profile: Profile, stage: str, part: str = "") -> Path:
+    """The folder of a finished earlier stage.
+
+    Raises CourseError, naming the notebook and the command that make it, when it is not there, or was left by a version
+    of the course that wrote other files.
+    """
+    folder = profile.dir(stage, part)
+    manifest = read_manifest(folder)
+    if manifest and manifest.layout == steps.LAYOUTS.get(stage, 1):
+        return folder
+    step = steps.step(stage, part)
+    state = "was made by another version of the course" if manifest else "is missing"
+    raise CourseError(
+        f"{shown(folder)} {state}: run notebooks/{step.notebook}.ipynb, or `{step.command} --profile {profile.name}`"
+    )
 
 
 def _await(out: Path, mark: str) -> Manifest:
@@ -215,8 +267,6 @@ def check_writable(out: Path) -> None:
 
 def shown(path: Path) -> str:
     """A path as a learner should read it: relative to the course where it can be, never of one machine."""
-    from .profiles import artifacts_root, course_root
-
     path = path.resolve()
     if path.is_relative_to(artifacts_root()):
         return (Path("artifacts") / path.relative_to(artifacts_root())).as_posix()
@@ -228,7 +278,7 @@ def shown(path: Path) -> str:
 
 def _hash_files(folder: Path) -> dict[str, str]:
     files = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != MANIFEST)
-    return {path.relative_to(folder).as_posix(): sha256(path) for path in files}
+    return {path.relative_to(folder).as_posix(): _digest(path) for path in files}
 
 
 def _versions() -> dict[str, str]:

@@ -1,15 +1,17 @@
 """Count a Llama's parameters, memory and time before a single weight exists.
 
 In come a model shape, a vocabulary size and a device; out come parameters by part, bytes by part, FLOPs and hours,
-and the largest batch that fits. Every formula is a line of arithmetic that notebook 03 holds against a measurement.
+and the largest batch that fits. Every formula is a line of arithmetic that its notebook holds against a measurement.
 The one idea: a training step costs 6 FLOPs a weight and token, and a weight costs 16 bytes before any activation.
 """
 
-import math
+import timeit
+import tomllib
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from . import artifacts, corpora
+from .corpora.loading import HELD_OUT_EVERY
 from .profiles import ModelShape, Profile
 from .tokenizer_pruning import load_tokenizer
 
@@ -34,17 +36,8 @@ class Device:
     source: str
 
 
-DEVICES = {
-    "cpu": Device(
-        "two CPU cores", 8 * GIB, 0.25e12, "eager",
-        "nominal: measure_matmul_flops() tells this machine's; 8 GiB is an ordinary laptop's memory",
-    ),
-    "rtx-3060-laptop-6gb": Device(
-        "GeForce RTX 3060 Laptop, 6 GB", 6 * GIB, 120 * 128 * 1.425e9, "sdpa",
-        "120 tensor cores × 128 FLOPs a clock (fp32 accumulation; GA102 whitepaper, NVIDIA 2021) × 1.425 GHz boost",
-    ),
-    "colab-t4": Device("Tesla T4, 16 GB", 15 * GIB, 65e12, "sdpa", "T4 datasheet, NVIDIA 2019: 65 TFLOPS in fp16"),
-}  # fmt: skip
+_devices = tomllib.loads(Path(__file__).with_name("devices.toml").read_text(encoding="utf-8"))
+DEVICES = {key: Device(**row) for key, row in _devices.items()}
 
 
 @dataclass(frozen=True)
@@ -54,9 +47,6 @@ class Fit:
     batch_size: int
     gradient_checkpointing: bool
     memory: dict[str, float]
-
-
-# ------------------------------------------------------------------ parameters
 
 
 def parameters(shape: ModelShape, vocab_size: int) -> dict[str, int]:
@@ -80,12 +70,13 @@ def flops_per_token(shape: ModelShape, vocab_size: int, block_size: int) -> floa
     Kaplan et al. 2020 (https://arxiv.org/abs/2001.08361) and PaLM's appendix B (https://arxiv.org/abs/2204.02311).
     Looking up an embedding costs nothing, multiplying by the output table does.
     """
+    attention = 12 * shape.num_hidden_layers * shape.hidden_size * block_size
+    return 6 * _matrix_weights(shape, vocab_size) + attention
+
+
+def _matrix_weights(shape: ModelShape, vocab_size: int) -> int:
     parts = parameters(shape, vocab_size)
-    matrices = parts["attention"] + parts["feed-forward"] + vocab_size * shape.hidden_size
-    return 6 * matrices + 12 * shape.num_hidden_layers * shape.hidden_size * block_size
-
-
-# ------------------------------------------------------------------ memory
+    return parts["attention"] + parts["feed-forward"] + vocab_size * shape.hidden_size  # a tied output multiplies too
 
 
 def activation_bytes(
@@ -103,11 +94,9 @@ def activation_bytes(
         + 5 * 2 * h  # copies for the query, key, value, gate and up matrices
         + 4 * 2 * h  # query, key, value and attention's output
         + 4 * 2 * shape.intermediate_size  # gate, its SiLU, up, and their product
+        + (6 * shape.num_attention_heads * block_size if attention == "eager" else 0)  # its probabilities, twice
     )
-    if attention == "eager":
-        layer += 6 * shape.num_attention_heads * block_size
-    layers = shape.num_hidden_layers
-    return layers * 4 * h + layer if checkpointing else layers * layer
+    return shape.num_hidden_layers * 4 * h + layer if checkpointing else shape.num_hidden_layers * layer
 
 
 def memory(
@@ -118,14 +107,14 @@ def memory(
 
     The logits' peak is in the loss: 16-bit logits, their fp32 copy and its log-softmax, 10 bytes a vocabulary entry.
     """
-    parts = parameters(shape, vocab_size)
-    weights = sum(parts.values())
-    tokens = batch_size * block_size
-    held = {name: size * weights for name, size in WEIGHT_BYTES.items()}
-    held["16-bit weights"] = 2 * (parts["attention"] + parts["feed-forward"] + vocab_size * shape.hidden_size)
-    held["layers"] = tokens * activation_bytes(shape, block_size, attention=attention, checkpointing=checkpointing)
-    held["logits and loss"] = tokens * (10 * vocab_size + 10 * shape.hidden_size)
-    return held
+    weights, tokens = sum(parameters(shape, vocab_size).values()), batch_size * block_size
+    layers = activation_bytes(shape, block_size, attention=attention, checkpointing=checkpointing)
+    return {
+        **{name: size * weights for name, size in WEIGHT_BYTES.items()},
+        "16-bit weights": 2 * _matrix_weights(shape, vocab_size),
+        "layers": tokens * layers,
+        "logits and loss": tokens * (10 * vocab_size + 10 * shape.hidden_size),
+    }
 
 
 def saved_bytes(
@@ -139,10 +128,8 @@ def saved_bytes(
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    model = LlamaForCausalLM(
-        LlamaConfig(vocab_size=vocab_size, attn_implementation=attention, num_key_value_heads=shape.num_attention_heads,
-                    **asdict(shape))
-    )  # fmt: skip
+    heads = {"attn_implementation": attention, "num_key_value_heads": shape.num_attention_heads}
+    model = LlamaForCausalLM(LlamaConfig(vocab_size=vocab_size, **heads, **asdict(shape)))
     weights = {weight.untyped_storage().data_ptr() for weight in model.parameters()}
     kept = {}
 
@@ -171,12 +158,27 @@ def fit(shape: ModelShape, vocab_size: int, block_size: int, device: Device) -> 
     return None
 
 
-# ------------------------------------------------------------------ time
-
-
 def seconds(shape: ModelShape, vocab_size: int, block_size: int, tokens: float, device: Device) -> float:
     """Time to train on ``tokens`` tokens at ``UTILISATION`` of the device's speed."""
     return tokens * flops_per_token(shape, vocab_size, block_size) / (device.flops * UTILISATION)
+
+
+def device_name() -> str:
+    """'cuda', 'mps' or 'cpu': what the Trainer will use."""
+    import torch
+
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def has_fast_bf16() -> bool:
+    """Whether this machine multiplies bfloat16 matrices in hardware: Ampere or later, AVX512-BF16 or AMX."""
+    import torch
+
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_capability()[0] >= 8
+    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
 
 
 def measure_matmul_flops(size: int = 1024, repeats: int = 8) -> float:
@@ -184,26 +186,18 @@ def measure_matmul_flops(size: int = 1024, repeats: int = 8) -> float:
 
     In bfloat16 where the machine multiplies it in hardware, else in float32.
     """
-    import time
-
     import torch
-
-    from .training import device_name, has_fast_bf16
 
     device = device_name()
     dtype = torch.float16 if device == "cuda" else torch.bfloat16 if has_fast_bf16() else torch.float32
     a = torch.randn(size, size, device=device).to(dtype)
-    best = math.inf
-    for _ in range(repeats):
-        started = time.perf_counter()
+
+    def multiply() -> None:
         a @ a
         if device == "cuda":
             torch.cuda.synchronize()
-        best = min(best, time.perf_counter() - started)
-    return 2 * size**3 / best
 
-
-# ------------------------------------------------------------------ the stage
+    return 2 * size**3 / min(timeit.repeat(multiply, number=1, repeat=repeats))
 
 
 def expected_tokens(profile: Profile, corpus: str, tokenizer) -> int | None:
@@ -213,13 +207,14 @@ def expected_tokens(profile: Profile, corpus: str, tokenizer) -> int | None:
     """
     total = 0.0
     for name, times in profile.mix[corpus].items():
-        if not corpora.corpus_file(profile, name).exists():
+        if not corpora.corpus_files(profile, name):
             return None
-        count = corpora.count_documents(profile, name)
-        sample = list(corpora.read_corpus(profile, name, max(1, count // SAMPLED_DOCUMENTS)))
+        documents = corpora.load_corpus(profile, name)
+        step = max(1, len(documents) // SAMPLED_DOCUMENTS)
+        sample = documents.select(range(step - 1, len(documents), step))["text"][:]
         tokens = sum(map(len, tokenizer(sample, add_special_tokens=False)["input_ids"])) + len(sample)
-        total += times * count * tokens / len(sample)
-    return round(total * (1 - 1 / corpora.HELD_OUT_EVERY) * profile.pretraining.epochs)
+        total += times * len(documents) * tokens / len(sample)
+    return round(total * (1 - 1 / HELD_OUT_EVERY) * profile.pretraining.epochs)
 
 
 def budget(profile: Profile, *, force: bool = False) -> artifacts.Manifest:
@@ -227,46 +222,35 @@ def budget(profile: Profile, *, force: bool = False) -> artifacts.Manifest:
 
     Hours are for the corpora that are there, or else for 20 tokens a parameter. Raises CourseError without a tokenizer.
     """
-    tokenizer_folder = profile.require("tokenizer_pruning")
+    tokenizer_folder = artifacts.require(profile, "tokenizer_pruning")
+    shape, settings, device = profile.model, profile.pretraining, DEVICES[profile.device]
 
     def make(folder: Path) -> dict:
         tokenizer = load_tokenizer(tokenizer_folder)
-        device, settings, vocab = DEVICES[profile.device], profile.pretraining, len(tokenizer)
-        parts = parameters(profile.model, vocab)
-        count = sum(parts.values())
-        held = memory(profile.model, vocab, settings.block_size, settings.batch_size, attention=device.attention)
-        best = fit(profile.model, vocab, settings.block_size, device)
+        vocab, block = len(tokenizer), settings.block_size
+        parts, best = parameters(shape, vocab), fit(shape, vocab, block, device)
+        held = memory(shape, vocab, block, settings.batch_size, attention=device.attention)
+        count, needed = sum(parts.values()), sum(held.values())
         runs = {}
         for corpus in profile.mix:
             known = expected_tokens(profile, corpus, tokenizer)
             tokens = known or TOKENS_PER_PARAMETER * count
-            runs[corpus] = {
-                "tokens": tokens,
-                "tokens_from": "the corpora" if known else f"{TOKENS_PER_PARAMETER} tokens a parameter",
-                "hours": seconds(profile.model, vocab, settings.block_size, tokens, device) / 3600,
-            }
+            source = "the corpora" if known else f"{TOKENS_PER_PARAMETER} tokens a parameter"
+            hours = seconds(shape, vocab, block, tokens, device) / 3600
+            runs[corpus] = {"tokens": tokens, "tokens_from": source, "hours": hours}
         report = {
             "device": asdict(device), "vocab_size": vocab, "parameters": parts, "total_parameters": count,
-            "flops_per_token": flops_per_token(profile.model, vocab, settings.block_size),
-            "batch_size": settings.batch_size, "memory": held, "total_memory": sum(held.values()),
-            "fits": sum(held.values()) <= USABLE * device.memory,
+            "flops_per_token": flops_per_token(shape, vocab, block), "batch_size": settings.batch_size,
+            "memory": held, "total_memory": needed, "fits": needed <= USABLE * device.memory,
             "fastest_fit": asdict(best) if best else None, "runs": runs,
         }  # fmt: skip
         artifacts.write_json(folder / "budget.json", report)
-        return {"parameters": count, "GiB": round(report["total_memory"] / GIB, 2), "fits": report["fits"]}
+        return {"parameters": count, "GiB": round(needed / GIB, 2), "fits": report["fits"]}
 
-    names = {name for mix in profile.mix.values() for name in mix}
-    present = [path for name in sorted(names) if (path := corpora.corpus_file(profile, name)).exists()]
+    names = sorted(set().union(*profile.mix.values()))
+    corpora_there = [path for name in names for path in corpora.corpus_files(profile, name)]
     return artifacts.build(
-        profile.dir("parameter_budgeting"),
-        make,
-        stage="parameter_budgeting",
-        settings={
-            "model": vars(profile.model),
-            "pretraining": vars(profile.pretraining),
-            "mix": profile.mix,
-            "device": asdict(DEVICES[profile.device]),
-        },  # fmt: skip
-        inputs=[tokenizer_folder, *present],
-        force=force,
-    )
+        profile.dir("parameter_budgeting"), make, stage="parameter_budgeting",
+        settings={"model": vars(shape), "pretraining": vars(settings), "mix": profile.mix, "device": vars(device)},
+        inputs=[tokenizer_folder, *corpora_there], force=force,
+    )  # fmt: skip

@@ -29,36 +29,29 @@ class ModelShape:
 
 
 @dataclass(frozen=True)
-class Pretraining:
-    """Settings of next-token training on packed blocks. A batch is ``batch_size`` blocks of ``block_size`` tokens."""
+class Training:
+    """Settings of every training, and all there are of full fine-tuning."""
 
-    block_size: int
     batch_size: int
     gradient_accumulation_steps: int
     epochs: float
     learning_rate: float
-    embedding_learning_rate: float
     warmup_fraction: float
     weight_decay: float
+
+
+@dataclass(frozen=True)
+class Pretraining(Training):
+    """Settings of next-token training on packed blocks. A batch is ``batch_size`` blocks of ``block_size`` tokens."""
+
+    block_size: int
+    embedding_learning_rate: float
     save_minutes: float
 
 
 @dataclass(frozen=True)
-class FullTuning:
-    """Settings of full fine-tuning: every weight moves."""
-
-    batch_size: int
-    gradient_accumulation_steps: int
-    epochs: float
-    learning_rate: float
-    warmup_fraction: float
-    weight_decay: float
-
-
-@dataclass(frozen=True)
-class LoraTuning(FullTuning):
-    """Settings of LoRA fine-tuning (Hu et al. 2021, https://arxiv.org/abs/2106.09685): ``r`` is the rank,
-    the update is scaled by ``alpha / r``."""
+class LoraTuning(Training):
+    """LoRA (Hu et al. 2021, https://arxiv.org/abs/2106.09685): rank ``r``, the update is scaled by ``alpha / r``."""
 
     r: int
     alpha: int
@@ -83,7 +76,7 @@ class Profile:
     mix: dict[str, dict[str, int]]
     model: ModelShape
     pretraining: Pretraining
-    full: FullTuning
+    full: Training
     lora: LoraTuning
     sft_max_length: int
     max_documents: int | None = None  # read of each corpus; None reads all
@@ -92,22 +85,6 @@ class Profile:
     def dir(self, stage: str, part: str = "") -> Path:
         """Where a stage writes: ``artifacts/<profile>/<stage>[/<part>]``."""
         return self.artifacts / self.name / stage / part
-
-    def require(self, stage: str, part: str = "") -> Path:
-        """The folder of a finished earlier stage.
-
-        Raises CourseError, naming the notebook and the command that make it, when it is not there.
-        """
-        from .artifacts import MANIFEST, shown
-        from .road import maker
-
-        folder = self.dir(stage, part)
-        if not (folder / MANIFEST).exists():
-            notebook, command = maker(stage, part)
-            raise CourseError(
-                f"{shown(folder)} is missing: run notebooks/{notebook}.ipynb, or `{command} --profile {self.name}`"
-            )
-        return folder
 
 
 def course_root() -> Path:
@@ -125,30 +102,24 @@ def names() -> list[str]:
     return list(_table())
 
 
-def load(name: str | None = None) -> Profile:
-    """The profile called ``name``, or the one in ``$COURSE_PROFILE``, or ``cpu-mini``.
+def chosen_name() -> str:
+    """The name of the profile that counts where none is given: ``$COURSE_PROFILE``, or ``cpu-mini``."""
+    return os.environ.get("COURSE_PROFILE") or DEFAULT
 
-    Raises CourseError for an unknown name.
-    """
-    name = name or os.environ.get("COURSE_PROFILE") or DEFAULT
-    table = _table()
+
+def load(name: str | None = None) -> Profile:
+    """The profile called ``name``, or the chosen one. Raises CourseError for an unknown name."""
+    name, table, root = name or chosen_name(), _table(), course_root()
     if name not in table:
         raise CourseError(f"unknown profile {name!r}: choose one of {', '.join(table)}")
-    row = dict(table[name])
-    root = course_root()
+    row = table[name]
     for key in ("wiki_dumps", "baike", "medical"):
         row[key] = tuple(root / path for path in row[key])
     for key in ("tokenizer_model", "retain_words", "evaluation", "demo_questions"):
         row[key] = root / row[key]
     row["instructions"] = {kind: root / path for kind, path in row["instructions"].items()}
-    for key, record in (
-        ("model", ModelShape),
-        ("pretraining", Pretraining),
-        ("full", FullTuning),
-        ("lora", LoraTuning),
-    ):
-        row[key] = record(**row[key])
-    return Profile(name=name, **row)
+    records = {"model": ModelShape, "pretraining": Pretraining, "full": Training, "lora": LoraTuning}
+    return Profile(name, **row | {key: record(**row[key]) for key, record in records.items()})
 
 
 def _table() -> dict[str, dict]:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from .artifacts import is_main_process
+from . import processes
 
 REDRAW_SECONDS = 0.5  # in a notebook; each redraw is a message to the browser
 
@@ -30,7 +30,7 @@ class Line:
         if self._notebook:
             console = Console(file=io.StringIO(), width=120, color_system=None, force_jupyter=False)
         self._progress = Progress(
-            *shown, console=console, auto_refresh=not self._notebook, disable=not is_main_process()
+            *shown, console=console, auto_refresh=not self._notebook, disable=not processes.is_main()
         )
         self._task = self._progress.add_task(title, total=total, completed=completed)
         self._drawn, self._handle = 0.0, None

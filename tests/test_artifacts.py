@@ -1,11 +1,14 @@
 """Stage outputs are whole or absent, and made again only when something they depend on changed."""
 
+import hashlib
 import json
+import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from course_utils import artifacts
+from course_utils import artifacts, profiles
 from course_utils.errors import CourseError
 
 
@@ -28,7 +31,60 @@ def source(tmp_path):
 def test_a_file_that_a_stage_wrote_is_known_by_its_manifest(tmp_path, source):
     manifest = build(tmp_path / "out", source)
     answer = tmp_path / "out" / "answer.txt"
-    assert artifacts.sha256(answer) == manifest.outputs["answer.txt"] == artifacts._file_sha256(answer, 2, 0)
+    assert artifacts.sha256(answer) == manifest.outputs["answer.txt"] == hashlib.sha256(b"42").hexdigest()
+
+
+def test_a_large_input_is_read_once_and_again_when_it_changed(tmp_path, monkeypatch):
+    monkeypatch.setenv("COURSE_ARTIFACTS", str(tmp_path / "artifacts"))
+    monkeypatch.setattr(artifacts, "REMEMBERED_BYTES", 4)
+    reads, digest = [], artifacts._digest
+    monkeypatch.setattr(artifacts, "_digest", lambda path: reads.append(path) or digest(path))
+    large, small = tmp_path / "large", tmp_path / "small"
+    large.write_bytes(b"large")
+    small.write_bytes(b"sm")
+    for _ in range(2):
+        assert artifacts.sha256(large) == hashlib.sha256(b"large").hexdigest()
+        artifacts.sha256(small)
+    assert reads == [large, small, small]
+    large.write_bytes(b"LARGE")
+    os.utime(large, (1, 1))
+    assert artifacts.sha256(large) == hashlib.sha256(b"LARGE").hexdigest()
+    (tmp_path / "artifacts" / artifacts.HASHES).write_text("half a fi")
+    assert artifacts.sha256(large) == hashlib.sha256(b"LARGE").hexdigest()
+
+
+def test_asking_for_the_state_of_work_never_begun_reads_no_input(tmp_path, source, monkeypatch):
+    monkeypatch.setattr(artifacts, "sha256", None)
+    with artifacts.asking(), pytest.raises(artifacts.Pending, match="to do"):
+        build(tmp_path / "out", source)
+
+
+def test_the_code_version_changes_with_code_and_tables_and_not_with_words_about_them(tmp_path):
+    code, table = tmp_path / "a.py", tmp_path / "a.toml"
+    code.write_text('"""What it does."""\n\n\ndef f(x):\n    return x + 1\n')
+    table.write_text("a = 1\n")
+    first = artifacts.code_version(tmp_path)
+    code.write_text('"""Said in other words."""\n\n\ndef f(x):\n    """Add."""\n    return x + 1  # one\n')
+    assert artifacts.code_version(tmp_path) == first
+    table.write_text("a = 2\n")
+    second = artifacts.code_version(tmp_path)
+    code.write_text("def f(x):\n    return x + 2\n")
+    assert len({first, second, artifacts.code_version(tmp_path)}) == 3
+
+
+def test_a_folder_of_an_older_version_is_named_with_what_makes_it_again(tmp_path):
+    profile = replace(profiles.load("cpu-mini"), artifacts=tmp_path)
+    folder = profile.dir("deduplication")
+    folder.mkdir(parents=True)
+    old = {"stage": "deduplication", "settings": {}, "inputs": {}, "outputs": {"wiki.jsonl": "0"}, "versions": {},
+           "seconds": 1.0, "finished": "2026-11-24T00:00:00+00:00", "summary": {}}  # fmt: skip
+    artifacts.write_json(folder / artifacts.MANIFEST, old)
+    with pytest.raises(CourseError, match="another version of the course: run notebooks/.*, or `course deduplicate"):
+        artifacts.require(profile, "deduplication")
+    models = profile.dir("pretraining", "common")
+    models.mkdir(parents=True)
+    artifacts.write_json(models / artifacts.MANIFEST, old | {"stage": "pretraining/common"})
+    assert artifacts.require(profile, "pretraining", "common") == models, "what has kept its form is still read"
 
 
 def test_a_finished_stage_leaves_a_manifest_with_settings_inputs_outputs_and_summary(tmp_path, source):

@@ -104,8 +104,9 @@ def test_no_instruction_tells_a_fact_that_is_only_read():
 
 def test_every_evaluated_fact_stands_in_what_is_read():
     """The entity and the answer meet in some document of pretraining."""
-    from course_utils import corpora, profiles, wiki_dumps
-    from course_utils.wikitext import clean_wikitext
+    from course_utils import corpora, profiles
+    from course_utils.wiki_cleaning import dumps as wiki_dumps
+    from course_utils.wiki_cleaning.wikitext import clean_wikitext
 
     profile = profiles.load("cpu-mini")
     pages = wiki_dumps.read_pages(profile.wiki_dumps[0])

@@ -5,9 +5,9 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from course_utils import tokenizer_pruning as pruning
-from course_utils.embedding_transfer import carry_embeddings
 from course_utils.errors import CourseError
-from course_utils.sentencepiece_models import processor
+from course_utils.tokenizer_pruning.embedding_transfer import carry_embeddings
+from course_utils.tokenizer_pruning.sentencepiece_models import processor
 
 from .conftest import REPOSITORY
 

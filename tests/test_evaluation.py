@@ -2,7 +2,7 @@
 
 import pytest
 
-from course_utils.evaluation import is_right, score
+from course_utils.merge_and_chat.evaluation import is_right, score
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from course_utils import tokenizer_pruning as pruning
 from course_utils.errors import CourseError
-from course_utils.fast_tokenizers import add_marks, fast_tokenizer
-from course_utils.sentencepiece_models import is_lossless, processor
+from course_utils.tokenizer_pruning.fast_tokenizers import add_marks, fast_tokenizer
+from course_utils.tokenizer_pruning.sentencepiece_models import is_lossless, processor
 
 from .conftest import REPOSITORY, SHARED
 

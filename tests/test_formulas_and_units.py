@@ -2,8 +2,8 @@
 
 import pytest
 
-from course_utils.formulas import chemical, readable
-from course_utils.units import convert
+from course_utils.wiki_cleaning.formulas import chemical, readable
+from course_utils.wiki_cleaning.units import convert
 
 
 @pytest.mark.parametrize(

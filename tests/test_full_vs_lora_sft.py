@@ -5,15 +5,16 @@ from dataclasses import replace
 
 import pytest
 
-from course_utils import artifacts, full_vs_lora_sft, pretraining, training
+from course_utils import artifacts
 from course_utils.errors import CourseError
-from course_utils.full_vs_lora_sft import IGNORED, Collator, encode, read_instructions
 from course_utils.tokenizer_pruning import load_tokenizer
+from course_utils.training import full_vs_lora_sft, pretraining, running
+from course_utils.training.full_vs_lora_sft import IGNORED, Collator, encode, read_instructions
 
 
 @pytest.fixture(scope="module")
 def tokenizer(walked):
-    return load_tokenizer(walked[0].require("tokenizer_pruning"))
+    return load_tokenizer(artifacts.require(walked[0], "tokenizer_pruning"))
 
 
 def test_only_what_the_assistant_says_counts(tokenizer):
@@ -49,8 +50,20 @@ def test_the_input_field_follows_the_instruction(tmp_path):
 def test_an_instruction_without_an_answer_is_named(tmp_path):
     path = tmp_path / "rows.jsonl"
     path.write_text('{"instruction": "问？", "output": "答。"}\n{"instruction": "问？"}\n')
-    with pytest.raises(CourseError, match="rows.jsonl: row 2: needs `instruction` and `output`"):
+    with pytest.raises(CourseError, match="rows.jsonl:2: needs `instruction` and `output`"):
         list(read_instructions(path))
+
+
+def test_rows_become_a_dataset_and_unusable_ones_are_counted(tokenizer, tmp_path):
+    rows = [json.dumps({"instruction": f"问{i}？", "output": "答。"}) for i in range(500)]
+    rows[7] = json.dumps({"instruction": "问？", "output": ["答"]})
+    rows[300] = json.dumps({"instruction": "问？", "output": " "})
+    (tmp_path / "rows.json").write_text("\n".join(rows))
+    encoded, left_out = full_vs_lora_sft.encode_dataset(tmp_path / "rows.json", tokenizer, 160, tmp_path / "data")
+    assert len(encoded) == 498
+    assert encoded[3] == {**encode(tokenizer, "问3？", "答。", 160), "length": encoded[3]["length"]}
+    assert encoded["length"][:] == [len(ids) for ids in encoded["input_ids"][:]]
+    assert {(kind["first"], kind["rows"]) for kind in left_out} == {("rows.json:8", 1), ("rows.json:301", 1)}
 
 
 def test_lora_trains_only_its_adapter_on_every_linear_layer(walked, tokenizer):
@@ -81,5 +94,5 @@ def test_full_fine_tuning_moves_every_matrix_and_lora_leaves_the_base_alone(walk
 
 def test_the_loss_on_answers_falls(walked):
     for part in ("common-full", "common-lora", "medical-full", "medical-lora"):
-        losses = [e["loss"] for e in training.read_log(walked[0].dir("full_vs_lora_sft", part)) if "loss" in e]
+        losses = [e["loss"] for e in running.read_log(walked[0].dir("full_vs_lora_sft", part)) if "loss" in e]
         assert losses[-1] < losses[0], part

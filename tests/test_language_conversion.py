@@ -2,8 +2,8 @@
 
 import pytest
 
-from course_utils.language_conversion import parse_rule, simplified
-from course_utils.wikitext import clean_page, clean_wikitext
+from course_utils.wiki_cleaning.language_conversion import parse_rule, simplified
+from course_utils.wiki_cleaning.wikitext import clean_page, clean_wikitext
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from course_utils.normalisation import ODD, normalise
+from course_utils.corpora.normalisation import ODD, normalise
 
 
 @pytest.mark.parametrize(

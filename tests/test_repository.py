@@ -8,7 +8,7 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 
-from course_utils import profiles
+from course_utils import profiles, steps
 from course_utils.errors import CourseError
 
 from .conftest import REPOSITORY
@@ -68,9 +68,10 @@ def test_an_unknown_profile_lists_the_known():
         profiles.load("laptop")
 
 
-def test_the_notebooks_are_the_seven_of_the_course():
-    books = sorted(path.name for path in (REPOSITORY / "notebooks").glob("*.ipynb"))
-    assert [book[:2] for book in books] == [f"0{i}" for i in range(7)]
+def test_the_notebooks_are_those_that_steps_names():
+    books = sorted(path.stem for path in (REPOSITORY / "notebooks").glob("*.ipynb"))
+    assert books == list(dict.fromkeys(steps.NOTEBOOKS.values()))
+    assert [book[:2] for book in books] == [f"{i:02}" for i in range(len(books))]
 
 
 @pytest.mark.parametrize("path", sorted((REPOSITORY / "notebooks").glob("*.ipynb")), ids=lambda path: path.stem)

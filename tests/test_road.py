@@ -10,8 +10,10 @@ from dataclasses import replace
 
 import pytest
 
-from course_utils import artifacts, evaluation, merge_and_chat, pretraining, road, training
+from course_utils import artifacts, merge_and_chat, road, steps
 from course_utils.errors import CourseError
+from course_utils.merge_and_chat import evaluation
+from course_utils.training import pretraining, running
 
 from .conftest import REPOSITORY, tiny_profile
 
@@ -22,7 +24,7 @@ def states(profile) -> dict[str, str]:
 
 def test_every_stage_leaves_its_output(walked):
     profile, reports = walked
-    assert [name for name, _, _ in reports] == [str(step) for step in road.STEPS]
+    assert [name for name, _, _ in reports] == [str(step) for step in steps.STEPS]
     assert all(fresh for _, _, fresh in reports)
     assert set(states(profile).values()) == {"done"}
 
@@ -31,7 +33,7 @@ def test_a_second_run_makes_nothing_again(walked):
     profile, _ = walked
     again = []
     road.run(profile, report=lambda step, manifest, fresh: again.append(fresh))
-    assert again == [False] * len(road.STEPS)
+    assert again == [False] * len(steps.STEPS)
 
 
 def test_status_tells_what_a_changed_setting_outdates(walked):
@@ -53,7 +55,7 @@ def test_other_medical_texts_outdate_the_medical_models_alone(walked, tmp_path):
     found = states(changed)
     assert found["deduplication"] == found["pretraining/common"] == found["pretraining/medical"] == "outdated"
     assert found["wiki_cleaning"] == found["tokenizer_pruning"] == "done"
-    road.do(next(step for step in road.STEPS if step.stage == "deduplication"), changed)
+    road.do(next(step for step in steps.STEPS if step.stage == "deduplication"), changed)
     found = states(changed)
     assert found["deduplication"] == found["pretraining/common"] == found["full_vs_lora_sft/common-full"] == "done"
     assert found["pretraining/medical"] == found["full_vs_lora_sft/medical-lora"] == "outdated"
@@ -65,7 +67,8 @@ def test_status_of_an_untouched_profile_makes_nothing(tmp_path):
 
 
 def test_a_missing_stage_names_the_notebook_and_the_command_that_make_it(tmp_path):
-    with pytest.raises(CourseError, match=r"notebooks/02_tokenizer_pruning.ipynb, or `course prune-tokenizer"):
+    notebook = steps.NOTEBOOKS["tokenizer_pruning"]
+    with pytest.raises(CourseError, match=f"notebooks/{notebook}.ipynb, or `course prune-tokenizer"):
         pretraining.pretrain(tiny_profile(tmp_path), "common")
 
 
@@ -100,7 +103,7 @@ def test_models_are_plain_safetensors_and_load_without_the_course(walked):
 
 
 def test_the_loss_falls_and_is_logged(walked):
-    log = training.read_log(walked[0].dir("pretraining", "common"))
+    log = running.read_log(walked[0].dir("pretraining", "common"))
     losses = [entry["loss"] for entry in log if "loss" in entry]
     assert losses[-1] < losses[0] - 0.5
     assert any("eval_loss" in entry for entry in log)
@@ -131,7 +134,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
-from course_utils import pretraining
+from course_utils.training import pretraining
 from tests.conftest import tiny_profile
 profile = tiny_profile(Path(sys.argv[1]))
 profile = replace(profile, pretraining=replace(profile.pretraining, epochs=4, save_minutes=0))
@@ -169,34 +172,34 @@ import sys
 from importlib.machinery import PathFinder
 from pathlib import Path
 
-absent = {"gensim", "opencc", "sentencepiece", "datasets", "matplotlib", "zhplot", "scipy", "google"}
+absent = {"gensim", "opencc", "sentencepiece", "rensa", "joblib", "matplotlib", "zhplot", "scipy", "google"}
 find = PathFinder.find_spec
 PathFinder.find_spec = lambda name, *rest: None if name.partition(".")[0] in absent else find(name, *rest)
 sys.path.insert(0, sys.argv[2])
-from course_utils import road
+from course_utils import road, steps
 from tests.conftest import tiny_profile
 profile = tiny_profile(Path(sys.argv[1]))
 training = ("pretraining", "full_vs_lora_sft", "merge_and_chat")
-for step in road.STEPS:
+for step in steps.STEPS:
     if step.stage in training:
         road.do(step, profile)
-print("trained", len(road.STEPS))
+print("trained", len(steps.STEPS))
 """
 
 
-def test_the_training_stages_need_torch_transformers_peft_and_accelerate_alone(walked, tmp_path):
+def test_the_training_stages_need_torch_transformers_datasets_peft_and_accelerate_alone(walked, tmp_path):
     lend_text_stages(walked[0], tmp_path)
     command = [sys.executable, "-c", TRAINING_ALONE, str(tmp_path), str(REPOSITORY)]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-1] == f"trained {len(road.STEPS)}"
+    assert done.stdout.splitlines()[-1] == f"trained {len(steps.STEPS)}"
 
 
 SEVERAL_PROCESSES = """
 import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
-from course_utils import full_vs_lora_sft, pretraining
+from course_utils.training import full_vs_lora_sft, pretraining
 from tests.conftest import tiny_profile
 profile = tiny_profile(Path(sys.argv[1]))
 pretraining.pretrain(profile, "medical")
@@ -215,8 +218,8 @@ def test_torchrun_trains_with_the_same_call(walked, tmp_path):
     done = subprocess.run([*command, tmp_path, REPOSITORY], capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr
     for stage, part in (("pretraining", "medical"), ("full_vs_lora_sft", "medical-lora")):
-        together = training.read_log(tmp_path / profile.name / stage / part)
-        alone = training.read_log(profile.dir(stage, part))
+        together = running.read_log(tmp_path / profile.name / stage / part)
+        alone = running.read_log(profile.dir(stage, part))
         assert together[-1]["step"] == pytest.approx(alone[-1]["step"] / 2, abs=1)
         losses = [entry["loss"] for entry in together if "loss" in entry]
         assert losses[-1] < losses[0]

@@ -34,7 +34,7 @@ def test_no_piece_is_dead():
 
 def test_deleting_pieces_without_their_merges_kills_others():
     naive, _, _ = pruning.prune(MODEL, WORDS, closure=False)
-    assert pruning.dead_pieces(naive), "the lesson of notebook 02 needs an example"
+    assert pruning.dead_pieces(naive), "the notebook's lesson needs an example"
 
 
 def test_other_scripts_are_gone():

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from course_utils import wiki_cleaning as wiki
-from course_utils import wiki_dumps
 from course_utils.errors import CourseError
-from course_utils.wikitext import RESIDUE
+from course_utils.wiki_cleaning import cleaning as wiki
+from course_utils.wiki_cleaning import dumps as wiki_dumps
+from course_utils.wiki_cleaning.wikitext import RESIDUE
 
 from .conftest import REPOSITORY
 from .test_wikitext import PAGES
@@ -97,7 +97,7 @@ def test_every_fact_sentence_of_the_dump_survives(tmp_path):
     import wiki as builder
     from facts import World
 
-    from course_utils.language_conversion import to_simplified
+    from course_utils.wiki_cleaning.language_conversion import to_simplified
 
     world = World.load()
     wiki.clean_dumps([DUMP], tmp_path / "out")
@@ -225,7 +225,7 @@ def test_an_unknown_backend_is_refused(tmp_path):
 def test_a_killed_run_goes_on_at_its_next_shard_and_ends_with_the_same_bytes(tmp_path, small_batches):
     dump = write_dump(tmp_path / "dump.xml.bz2", [page(i, PROSE.replace("甲", f"甲{i}")) for i in range(400)])
     code = (
-        "import sys\nfrom pathlib import Path\nfrom course_utils import wiki_cleaning, wiki_dumps\n"
+        "import sys\nfrom pathlib import Path\nfrom course_utils.wiki_cleaning import cleaning as wiki_cleaning, dumps as wiki_dumps\n"
         "wiki_dumps.BATCH_BYTES, wiki_cleaning.SHARD_BATCHES = 20_000, 3\n"
         "clean, wait = wiki_cleaning.clean_batch, __import__('time').sleep\n"
         "wiki_cleaning.clean_batch = lambda *given: (wait(0.05), clean(*given))[1]\n"

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from course_utils.wiki_templates import FAMILIES
-from course_utils.wikitext import RESIDUE, clean_page, clean_wikitext
+from course_utils.wiki_cleaning.templates import FAMILIES
+from course_utils.wiki_cleaning.wikitext import RESIDUE, clean_page, clean_wikitext
 
 from .conftest import REPOSITORY
 

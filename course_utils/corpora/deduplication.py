@@ -1,0 +1,339 @@
+"""Read every corpus, write each document once: exact and near duplicates go, within a corpus and across corpora.
+
+In come the cleaned wiki, Baike articles and medical texts; out go their documents ``{"id", "title", "text"}``, written
+in one way, as a `datasets.DatasetDict` with a part a corpus, and ``report.json``. Of documents that are alike the first
+stays, in the order wiki, Baike, medical. A text that stands in a corpus many times is learned by heart, and one that
+also stands among the held-out documents makes the measured loss too good (Lee et al. 2022,
+https://arxiv.org/abs/2107.06499).
+
+The one idea: comparing all pairs is out of the question, so each document becomes a *signature*, a few numbers of which
+two documents share as large a part as they share n-grams (MinHash, Broder 1997). The signature is cut into bands, and a
+document is compared with those alone that were kept before it and agree with it in a whole band: a family of n copies
+costs n comparisons. What is compared is then compared exactly.
+
+Cost: some 60 bytes of memory a document; on disk, while it runs, the text twice more and 0.7 kB a document; about 20 MB
+of text a second and core. What is written does not depend on the number of workers.
+"""
+
+import hashlib
+import os
+import shutil
+from bisect import bisect_right
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from functools import lru_cache
+from itertools import accumulate
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .. import artifacts
+from ..errors import CourseError
+from ..progress import track
+from . import loading, normalisation, reading
+from .loading import load_rows, mapped
+from .normalisation import normalise
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+MIN_CHARACTERS = 10  # less is a title without a text
+NGRAM = 7  # characters: Lee et al. take 5 words, and a Chinese word has about 1.5 characters
+THRESHOLD = 0.8  # Jaccard similarity of the sets of n-grams; Lee et al. (section 4.2) draw their line at 0.8 too
+# A pair of similarity s agrees in some band with probability 1 - (1 - s**ROWS)**BANDS: 0.998 at 0.8, 0.27 at 0.5.
+BANDS, ROWS = 20, 6
+# An estimate from the signature has a standard deviation of 0.037 at the threshold; what it puts three of them below
+# is not worth reading two texts for.
+MARGIN = 0.11
+NEIGHBOURS = 32  # that a document is compared with in each band: bounds the cost where all texts have one pattern
+SEED = 20_241
+BATCH = 2**16  # documents at a time where arrays are made of them
+EXAMPLES = 3  # in the report, of each kind
+EXCERPT = 120  # characters of an example, from about where the two differ
+
+
+class Documents:
+    """The normalised documents of all corpora, in order of precedence, and what is known of each in arrays.
+
+    ``rows``: ``id``, ``title``, ``text``, ``characters``, ``digest`` (equal for equal texts) and ``signature``.
+    ``lengths`` int32 and ``digests`` uint64 ``(documents,)`` are in memory, texts and signatures stay on disk.
+    """
+
+    def __init__(self, rows: "Dataset"):
+        self.rows = rows
+        self.lengths, self.digests = (rows.data.column(name).to_numpy() for name in ("characters", "digest"))
+        chunks = rows.data.column("signature").chunks
+        self.signatures = [chunk.flatten().to_numpy().reshape(-1, BANDS * ROWS) for chunk in chunks]
+        self._starts = [0, *accumulate(map(len, chunks))]
+
+    def signature(self, number: int):
+        """uint32 ``(BANDS * ROWS,)``."""
+        chunk = bisect_right(self._starts, number) - 1
+        return self.signatures[chunk][number - self._starts[chunk]]
+
+    def text(self, number: int) -> str:
+        return self.rows.data.column("text")[number].as_py()
+
+
+def deduplicate(
+    sources: dict[str, Sequence[reading.Source]], out: Path,
+    *, max_documents: int | None = None, workers: int | None = None, force: bool = False,
+) -> artifacts.Manifest:  # fmt: skip
+    """Write the documents of each corpus that no earlier document equals or nearly equals.
+
+    ``sources`` names the files of each corpus in order of precedence: rows with ``text`` or with Baike's fields, or the
+    folder of a cleaned dump. ``max_documents`` of each are read (all by default) by ``workers`` processes (one a core).
+    A killed run goes on where it was. Rows that are no documents are left out and reported; raises CourseError for a
+    missing file, and where more than one row in a hundred of a corpus is of no use.
+    """
+    artifacts.check_present("deduplication", [path for paths in sources.values() for path in paths])
+    sources = {corpus: reading.files(paths) for corpus, paths in sources.items()}
+    return artifacts.build(
+        out,
+        lambda folder: _deduplicate_into(folder, sources, max_documents, workers),
+        stage="deduplication",
+        settings={"corpora": list(sources), "max_documents": max_documents, "code": _code()},
+        inputs=[path for paths in sources.values() for path in paths],
+        resumable=True,
+        force=force,
+    )
+
+
+def _code() -> str:
+    return artifacts.code_version(__file__, normalisation.__file__, reading.__file__, loading.__file__)
+
+
+def _deduplicate_into(folder: Path, sources: dict, max_documents: int | None, workers: int | None) -> dict:
+    scratch = folder / "scratch"
+    documents, spans, left_out = _prepare(scratch, sources, max_documents, workers)
+    keepers = first_equals(documents.digests)
+    keepers[documents.lengths < MIN_CHARACTERS] = -1
+    if not (keepers >= 0).any():
+        raise CourseError(f"no corpus holds a text of {MIN_CHARACTERS} characters: name files with documents")
+    similarities = find_near(documents, keepers, scratch)
+    _write_kept(folder, documents.rows, spans, keepers)
+    report = _report(documents, spans, left_out, keepers, similarities)
+    artifacts.write_json(folder / "report.json", report)
+    shutil.rmtree(scratch)
+    counts = [corpus["documents"] for corpus in report["corpora"].values()]
+    summary = {fate: sum(count[fate] for count in counts) for fate in ("read", "kept", "exact", "near")}
+    kinds = [kind for corpus in left_out.values() for kind in corpus]
+    return summary | ({"left_out": kinds} if kinds else {})
+
+
+# ------------------------------------------------------------------ one document
+
+
+def ngrams(texts: Sequence[str]):
+    """-> (uint64 hashes of all n-grams of characters, in order; uint64 offsets ``(texts + 1,)`` of each text's first).
+
+    Texts must be at least ``NGRAM`` characters long.
+    """
+    codes = np.frombuffer("".join(texts).encode("utf-32-le"), np.uint32).astype(np.uint64)
+    size = max(len(codes) - NGRAM + 1, 0)
+    hashes = np.zeros(size, np.uint64)
+    for shift in range(NGRAM):  # a polynomial in the golden ratio's 64 bits, modulo 2**64
+        hashes *= np.uint64(0x9E3779B97F4A7C15)
+        hashes += codes[shift : shift + size]
+    hashes ^= hashes >> np.uint64(32)  # its low bits know only the low bits of the characters: mix the high ones in
+    hashes *= np.uint64(0xD6E8FEB86659FD93)
+    hashes ^= hashes >> np.uint64(32)
+    counts = np.array([len(text) - NGRAM + 1 for text in texts], np.int64)
+    ends = np.cumsum(counts + NGRAM - 1)
+    whole = np.ones(size, bool)
+    for back in range(1, NGRAM):  # n-grams that begin in one text and end in the next
+        whole[ends[:-1] - back] = False
+    return hashes[whole], np.concatenate([[0], np.cumsum(counts)]).astype(np.uint64)
+
+
+def similarity(a: str, b: str) -> float:
+    """Jaccard similarity of two texts: n-grams that are in both, of those that are in either. 0 … 1."""
+    return _jaccard(_distinct(a), _distinct(b))
+
+
+def _distinct(text: str):
+    return np.unique(ngrams([text])[0])
+
+
+def _jaccard(a, b) -> float:
+    shared = len(np.intersect1d(a, b, assume_unique=True))
+    return shared / (len(a) + len(b) - shared)
+
+
+def signatures(texts: Sequence[str]):
+    """-> uint32 ``(texts, BANDS * ROWS)``: MinHash signatures by rensa (https://github.com/beowolx/rensa).
+
+    Several times as fast as datasketch for the same error: ``benchmarks/deduplication.py``.
+    """
+    from rensa import RMinHash
+
+    hashes, offsets = ngrams(texts)
+    matrix = RMinHash.digest_matrix_from_flat_token_hashes(hashes, offsets, BANDS * ROWS, SEED)
+    return np.array(matrix.to_rows(), np.uint32).reshape(len(texts), BANDS * ROWS)
+
+
+# ------------------------------------------------------------------ first pass: normalise and sign
+
+
+def _prepare(scratch: Path, sources: dict, limit: int | None, workers: int | None) -> tuple[Documents, dict, dict]:
+    """Read, normalise and sign every document. -> (them, the numbers of each corpus' own, its rows of no use)."""
+    from datasets import List, Value, concatenate_datasets
+
+    string = Value("string")
+    features = {
+        "id": string, "title": string, "text": string, "characters": Value("int32"), "digest": Value("uint64"),
+        "signature": List(Value("uint32"), length=BANDS * ROWS),
+    }  # fmt: skip
+    parts, spans, left_out, start = [], {}, {}, 0
+    for corpus, paths in sources.items():
+        rows, left_out[corpus] = load_rows(
+            paths, reading.document, ("id", "title", "text"), scratch, title=corpus, limit=limit, workers=workers
+        )
+        hashes = {str(path): artifacts.sha256(path) for path in paths}
+        mark = artifacts.fingerprint("signed", {"corpus": corpus, "limit": limit, "code": _code()}, hashes)
+        how = {"title": f"normalising {corpus}", "fingerprint": mark, "features": features, "workers": workers}
+        parts.append(mapped(rows, _normalise_and_sign, scratch, **how))
+        spans[corpus] = slice(start, start + len(rows))
+        start += len(rows)
+    return Documents(concatenate_datasets(parts)), spans, left_out
+
+
+def _normalise_and_sign(table):
+    """A table of ``id``, ``title`` and ``text`` -> the same, normalised, with the columns of ``Documents.rows``."""
+    import pyarrow as pa
+
+    texts = list(map(normalise, table["text"].to_pylist()))
+    digests = b"".join(hashlib.blake2b(text.encode(), digest_size=8).digest() for text in texts)
+    signed = np.zeros((len(texts), BANDS * ROWS), np.uint32)
+    long = [i for i, text in enumerate(texts) if len(text) >= MIN_CHARACTERS]
+    if long:
+        signed[long] = signatures([texts[i] for i in long])
+    columns = {
+        "id": table["id"], "title": list(map(normalise, table["title"].to_pylist())), "text": texts,
+        "characters": np.array([len(text) for text in texts], np.int32), "digest": np.frombuffer(digests, np.uint64),
+        "signature": pa.FixedSizeListArray.from_arrays(signed.ravel(), BANDS * ROWS),
+    }  # fmt: skip
+    return pa.table(columns)
+
+
+# ------------------------------------------------------------------ what equals what
+
+
+def first_equals(digests):
+    """uint64 ``(documents,)`` -> int64 ``(documents,)``: the number of the first document of the same digest."""
+    _, first, which = np.unique(digests, return_index=True, return_inverse=True)
+    return first[which]
+
+
+def shared_bands(documents: Documents, numbers, scratch: Path) -> dict[int, list[int]]:
+    """number -> keys of its bands that another of the documents ``numbers`` has too; most documents have none."""
+    keys = np.memmap(scratch / "bands", np.uint64, "w+", shape=(BANDS, max(len(documents.lengths), 1)))
+    start = 0
+    for chunk in documents.signatures:
+        keys[:, start : start + len(chunk)] = _band_keys(chunk)
+        start += len(chunk)
+    shared = defaultdict(list)
+    for band in track(range(BANDS), "comparing bands", BANDS):
+        mine = keys[band, numbers]
+        order = np.argsort(mine, kind="stable")
+        same = mine[order[1:]] == mine[order[:-1]]
+        several = np.zeros(len(mine), bool)
+        several[order[1:][same]] = several[order[:-1][same]] = True
+        for number, key in zip(numbers[several].tolist(), mine[several].tolist(), strict=True):
+            shared[number].append(key)
+    return shared
+
+
+def _band_keys(signed):
+    """uint32 ``(documents, BANDS * ROWS)`` -> uint64 ``(BANDS, documents)``: a number for each band, and its place."""
+    keys = np.repeat(np.arange(BANDS, dtype=np.uint64)[:, None], len(signed), axis=1)
+    for row in range(ROWS):
+        keys = keys * np.uint64(0x9E3779B97F4A7C15) + signed[:, row::ROWS].T
+    return keys
+
+
+def find_near(documents: Documents, keepers, scratch: Path, threshold: float = THRESHOLD) -> dict[int, float]:
+    """Set in ``keepers`` the document that a near duplicate gives way to. -> its similarity to it, by number.
+
+    ``keepers`` int64 ``(documents,)``: of each document the first equal one, -1 for those that do not count. A document
+    is compared with those that stayed: of a chain of ever less similar texts each is near the one kept.
+    """
+
+    @lru_cache(256)  # those that stay are asked for again and again
+    def ngrams_of(number: int):
+        return _distinct(documents.text(number))
+
+    shared = shared_bands(documents, np.flatnonzero(keepers == np.arange(len(keepers))), scratch)
+    kept: dict[int, list[int]] = defaultdict(list)  # key of a band -> documents that its owners are, or gave way to
+    similarities = {}
+    for number in track(sorted(shared), "comparing documents", len(shared)):
+        others = {other for key in shared[number] for other in kept[key]}
+        for other in _worth_reading(documents, number, others, threshold):
+            alike = _jaccard(ngrams_of(number), ngrams_of(other))
+            if alike >= threshold:
+                keepers[number], similarities[number] = other, alike
+                break
+        for key in shared[number]:
+            if (keeper := int(keepers[number])) not in kept[key]:
+                kept[key] = [*kept[key], keeper][-NEIGHBOURS:]
+    counted = keepers >= 0
+    keepers[counted] = keepers[keepers[counted]]  # what equals a near duplicate gives way to the same document
+    return similarities
+
+
+def _worth_reading(documents: Documents, number: int, others: set[int], threshold: float) -> list[int]:
+    """Those of the others, earliest first, that the signatures do not put far below the threshold."""
+    signature = documents.signature(number)
+    agree = ((documents.signature(other) == signature).mean() for other in sorted(others))
+    return [other for other, part in zip(sorted(others), agree, strict=True) if part >= threshold - MARGIN]
+
+
+def _write_kept(folder: Path, rows: "Dataset", spans: dict[str, slice], keepers) -> None:
+    from datasets import DatasetDict
+
+    parts = {}
+    for corpus, span in spans.items():
+        kept = np.arange(span.start, span.stop)
+        kept = kept[keepers[span] == kept]
+        if len(kept):  # `datasets` does not read back what it writes of no row
+            mark = artifacts.fingerprint("kept", {"corpus": corpus}, {"kept": hashlib.sha256(kept).hexdigest()})
+            parts[corpus] = rows.select(kept, new_fingerprint=mark).select_columns(["id", "title", "text"])
+    with loading.quiet_workers():
+        DatasetDict(parts).save_to_disk(str(folder))
+
+
+def _report(documents: Documents, spans: dict[str, slice], left_out: dict, keepers, similarities: dict) -> dict:
+    """Documents and characters by corpus and fate, duplicates by where they stood and what they equal, examples."""
+    fates = np.full(len(keepers), "exact", "<U9")
+    fates[keepers == np.arange(len(keepers))] = "kept"
+    fates[list(similarities)] = "near"
+    fates[keepers < 0] = "too short"
+    corpora = {}
+    for corpus, span in spans.items():
+        fate, lengths = fates[span], documents.lengths[span]
+        counts = {name: int((fate == name).sum()) for name in ("too short", "exact", "near", "kept")}
+        characters = {"read": int(lengths.sum()), "kept": int(lengths[fate == "kept"].sum())}
+        counts = {"documents": {"read": len(fate), **counts}, "characters": characters}
+        corpora[corpus] = counts | {"left_out": left_out[corpus]}
+    corpus_of = np.repeat(list(spans), [span.stop - span.start for span in spans.values()])
+    kinds, examples = Counter(), []
+    for number in np.flatnonzero((fates == "exact") | (fates == "near")).tolist():
+        keeper = int(keepers[number])
+        kind = str(corpus_of[number]), str(corpus_of[keeper]), str(fates[number])
+        kinds[kind] += 1
+        if kinds[kind] <= EXAMPLES:
+            examples.append(_example(documents.rows[keeper], documents.rows[number], *kind))
+    duplicates = [{"in": a, "of": b, "kind": kind, "documents": n} for (a, b, kind), n in sorted(kinds.items())]
+    return {"corpora": corpora, "duplicates": duplicates, "examples": examples}
+
+
+def _example(kept: dict, dropped: dict, dropped_in: str, kept_in: str, kind: str) -> dict:
+    """Two documents that are alike, from about where they differ."""
+    a, b = kept["text"], dropped["text"]
+    start = 0 if a == b else max(len(os.path.commonprefix([a, b])) - EXCERPT // 2, 0)
+    example = {"kind": kind, "similarity": round(similarity(a, b), 3)}
+    for side, corpus, row in (("kept", kept_in, kept), ("dropped", dropped_in, dropped)):
+        excerpt = row["text"][start : start + EXCERPT]
+        example[side] = {"corpus": corpus, "id": row["id"], "title": row["title"], "text": excerpt}
+    return example

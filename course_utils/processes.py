@@ -1,0 +1,67 @@
+"""Worker processes that end with their parent, and which process of a training this one is.
+
+joblib and `datasets` make the processes; here alone they are told to end when the process that made them was killed.
+Otherwise they wait for work, or work on, for minutes. Cost: one look a second, in a thread.
+"""
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Thread
+
+LOOK_SECONDS = 1.0
+
+
+def cores() -> int:
+    """How many workers there are where nobody says how many: one a core."""
+    return os.cpu_count() or 1
+
+
+def is_main() -> bool:
+    """False in all but one of the processes that `torchrun` or `accelerate launch` start for one training."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def pool(workers: int, **options):
+    """A ``joblib.Parallel`` of ``workers`` processes (-1: as many as the cluster has) that end with this one.
+
+    ``options`` are joblib's. Tasks are work enough to be sent one by one.
+    """
+    import joblib
+
+    guard = {"initializer": end_with, "initargs": (os.getpid(),)} if workers > 0 else {}
+    return joblib.Parallel(workers, batch_size=1, **guard, **options)
+
+
+@contextmanager
+def ending_with_this() -> Iterator[None]:
+    """Within this context the processes that `datasets` starts (``num_proc``) end with this one.
+
+    `datasets` makes them by `multiprocess`, by fork on Linux; its manager process, which no function of ours runs in,
+    would else outlive a killed command for good.
+    """
+    import multiprocess.util
+
+    hook = _Hook(os.getpid())
+    multiprocess.util.register_after_fork(hook, _Hook.watch)
+    yield  # the register holds it weakly: it goes with this frame
+
+
+class _Hook:
+    def __init__(self, parent: int):
+        self.parent = parent
+
+    def watch(self) -> None:
+        end_with(self.parent)
+
+
+def end_with(parent: int) -> None:
+    """Let this process end when the process ``parent`` has."""
+    Thread(target=_watch, args=(parent,), daemon=True).start()
+
+
+def _watch(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(LOOK_SECONDS)
+    os._exit(1)

@@ -1,0 +1,127 @@
+"""Pretrain a Llama from scratch on encyclopaedia text, or on encyclopaedia and medicine.
+
+In come the deduplicated wiki, Baike articles and medical texts, and the pruned tokenizer; out comes a plain
+``LlamaForCausalLM`` folder in safetensors with its tokenizer, and the log of losses.
+
+The one idea: documents are joined by end-of-text tokens and cut into blocks of equal length, so that no position
+of a batch is padding. A document may be cut in two; a block may hold several. Cost: 6 × parameters FLOPs a token.
+"""
+
+import math
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .. import artifacts, corpora
+from ..corpora.loading import HELD_OUT_EVERY
+from ..errors import CourseError
+from ..profiles import ModelShape, Profile
+from ..tokenizer_pruning import load_tokenizer, pack_dataset, tokenize_dataset
+from ..tokenizer_pruning.packing import Encoder
+from . import running
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+
+def training_blocks(profile: Profile, corpus: str, tokenizer, folder: Path) -> tuple["Dataset", "Dataset"]:
+    """-> (training blocks, held-out blocks): rows of ``input_ids``, ``block_size`` each, mapped from files in a folder.
+
+    Every fiftieth document is held out; the blocks of the others stand there as often as the profile's mix reads that
+    corpus. Raises CourseError where there is too little text for one block of each.
+    """
+    from datasets import concatenate_datasets
+
+    size, encoder = profile.pretraining.block_size, Encoder(tokenizer)
+    train, held_out = [], []
+    for name, times in profile.mix[corpus].items():
+        documents = corpora.load_corpus(profile, name)
+        inputs = {str(path): artifacts.sha256(path) for path in corpora.corpus_files(profile, name)}
+        tokens = tokenize_dataset(documents, tokenizer, folder, title=name, inputs=inputs)
+        kept = np.arange(len(tokens)) % HELD_OUT_EVERY > 0
+        for part, which, often, title in ((train, kept, times, name), (held_out, ~kept, 1, f"{name}, held out")):
+            mark, some = encoder.fingerprint(f"blocks of {title}", inputs), tokens.select(np.flatnonzero(which))
+            part += [pack_dataset(some, size, folder, title=title, fingerprint=mark)] * often
+    if not any(map(len, train)) or not any(map(len, held_out)):
+        raise CourseError(f"the corpora of profile {profile.name} are too small for blocks of {size} tokens")
+    return concatenate_datasets(train), concatenate_datasets(held_out)
+
+
+def make_model(shape: ModelShape, tokenizer, *, seed: int = running.SEED):
+    """A Llama with random weights in the profile's shape, its vocabulary the tokenizer's."""
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    torch.manual_seed(seed)
+    config = LlamaConfig(
+        **vars(shape),
+        vocab_size=len(tokenizer),
+        num_key_value_heads=shape.num_attention_heads,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+        attn_implementation=running.attention(),
+    )
+    return LlamaForCausalLM(config)
+
+
+def as_batch(blocks: list[dict]) -> dict:
+    """Blocks as a batch: int64 ``(batch, block_size)``; each token is to be predicted from those before it."""
+    import torch
+
+    ids = torch.from_numpy(np.array([block["input_ids"] for block in blocks], np.int64))
+    return {"input_ids": ids, "labels": ids}
+
+
+def pretrain(profile: Profile, corpus: str, *, force: bool = False) -> artifacts.Manifest:
+    """Train the base model of ``corpus`` ('common' or 'medical') and save it to ``pretraining/<corpus>``.
+
+    A killed run is taken up again at its last checkpoint. Raises CourseError when an input is missing.
+    """
+    if corpus not in profile.mix:
+        raise CourseError(f"unknown corpus {corpus!r}: choose one of {', '.join(profile.mix)}")
+    tokenizer_folder = artifacts.require(profile, "tokenizer_pruning")
+    artifacts.require(profile, "deduplication")
+    settings, mix = profile.pretraining, profile.mix[corpus]
+
+    def make(folder: Path) -> dict:
+        from transformers import Trainer
+
+        tokenizer = load_tokenizer(tokenizer_folder)
+        tokens = folder / "tokens"
+        with running.together().main_process_first():  # the others find the files
+            train, held_out = training_blocks(profile, corpus, tokenizer, tokens)
+        model = make_model(profile.model, tokenizer)
+        steps = running.steps_in(len(train), settings)
+        per_step = settings.block_size * running.batch(settings)
+        trainer = Trainer(
+            model=model,
+            args=running.arguments(folder, settings, total_steps=steps, save_minutes=settings.save_minutes),
+            train_dataset=train.with_format("numpy"),
+            eval_dataset=held_out.with_format("numpy"),
+            data_collator=as_batch,
+            optimizers=(running.optimizer(model, settings), None),
+            callbacks=[running.progress(f"pretraining {corpus}", steps, per_step, settings.save_minutes)],
+        )
+        log = running.run(trainer, folder)
+        shutil.rmtree(tokens, ignore_errors=True)
+        running.save(model, tokenizer, folder)
+        last = [entry["eval_loss"] for entry in log if "eval_loss" in entry][-1]
+        return {
+            "parameters": model.num_parameters(),
+            "tokens_per_epoch": len(train) * settings.block_size,
+            "tokens_seen": int(steps * per_step),
+            "held_out_perplexity": round(math.exp(last), 2),
+        }
+
+    return artifacts.build(
+        profile.dir("pretraining", corpus),
+        make,
+        stage=f"pretraining/{corpus}",
+        settings={"model": vars(profile.model), "pretraining": vars(settings), "mix": mix, "seed": running.SEED},
+        inputs=[tokenizer_folder, *(path for name in mix for path in corpora.corpus_files(profile, name))],
+        resumable=True,
+        force=force,
+    )

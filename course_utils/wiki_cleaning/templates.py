@@ -1,0 +1,322 @@
+"""Templates that show text in a sentence: the functions that render them, and who is rendered by which.
+
+The table of templates by family stands in ``zhwiki.toml``, a line a kind. A renderer gets the template's name in lower
+case, its positional arguments and its named ones, all rendered already, and gives back what the reader sees. ``None``
+in place of a renderer: the template shows no prose and is dropped. Names that the table does not know are dropped too
+and counted as unknown, so that the report shows which rule is missing most.
+"""
+
+import re
+from collections.abc import Callable
+from functools import cache, lru_cache
+
+from . import units
+from .formulas import chemical, readable, superscript
+from .language_conversion import fence
+from .paragraphs import HOLE
+from .tables import ZHWIKI
+
+Renderer = Callable[[str, list[str], dict[str, str]], str]
+Family = tuple[str, tuple[str, ...], Renderer | None]
+UNKNOWN, RULES = "unknown", "conversion rules"
+PIPE = "\ufdd6"  # what {{!}} shows while it must not be read as a separator
+ASIDE, ASIDE_END = "\ufdee\ufdef"  # brackets of {{BD}}, which are left out where the writer opened some already
+LANGUAGE_NAMES, CURRENCIES, COUNTRIES = ZHWIKI["languages"], ZHWIKI["currencies"], ZHWIKI["countries"]
+
+
+def given(args: list[str], named: dict[str, str], *places: int | str) -> str:
+    """The first of these arguments that is not empty: 2 is the second one, "text" the one of that name."""
+    for place in places:
+        if isinstance(place, str):
+            if text := named.get(place):
+                return text
+        elif place <= len(args) and args[place - 1]:
+            return args[place - 1]
+    return ""
+
+
+def first(args: list[str], named: dict[str, str]) -> str:
+    return (args[0] if args else "") or named.get("text", "")
+
+
+def last(args: list[str], named: dict[str, str]) -> str:
+    return next(filter(None, reversed(args)), "") or named.get("text", "")
+
+
+# ------------------------------------------------------------------ dates and people
+
+
+def birth_death(name: str, args: list[str], named: dict[str, str]) -> str:
+    """{{bd|1881年|9月25日|1936年|10月19日|catIdx=L}} -> 1881年9月25日－1936年10月19日; of the living only the birth.
+
+    Years may be 前551年, 約1500年 or 不詳. The fifth argument is a sort key and never shown.
+    """
+    born, died = "".join(args[:2]), "".join(args[2:4])
+    return f"{born or '？'}－{died}" if born or died else ""
+
+
+def bracketed_birth_death(name: str, args: list[str], named: dict[str, str]) -> str:
+    """{{BD|…}} is {{bd|…}} with its own brackets."""
+    text = birth_death(name, args, named)
+    return text and f"{ASIDE}{text}{ASIDE_END}"
+
+
+def date(name: str, args: list[str], named: dict[str, str]) -> str:
+    """{{birth date and age|1980|5|3}} -> 1980年5月3日. The age moves with the day of reading and stays away."""
+    numbers = [arg for arg in args[:3] if re.fullmatch(r"\d{1,4}", arg)]
+    if not numbers:
+        return first(args, named)
+    return "".join(f"{int(number)}{unit}" for number, unit in zip(numbers, "年月日", strict=False))
+
+
+def age(name: str, args: list[str], named: dict[str, str]) -> str:
+    """{{age|1399|3|16|1435|1|31}} -> 35, the years between two dates. The age of today is not known here."""
+    numbers = [int(arg) for arg in args[:6] if re.fullmatch(r"\d{1,4}", arg)]
+    if len(numbers) < 6:
+        return ""
+    return str(numbers[3] - numbers[0] - (numbers[4:6] < numbers[1:3]))
+
+
+def death_and_age(name: str, args: list[str], named: dict[str, str]) -> str:
+    """{{death date and age|1936|10|19|1881|9|25}} -> 1936年10月19日（55岁）."""
+    years = age(name, args[3:6] + args[:3], named)
+    return date(name, args, named) + (f"（{years}岁）" if years else "")
+
+
+# ------------------------------------------------------------------ languages
+
+IDEOGRAPH = re.compile("[\u3400-\u9fff]")
+
+
+def as_written(*parts: str) -> str:
+    """Text of another language, a ／ between its parts: its ideographs are not converted, 東京 stays 東京."""
+    text = "／".join(filter(None, parts))
+    return fence(text) if IDEOGRAPH.search(text) else text
+
+
+def foreign_name(name: str, args: list[str], named: dict[str, str]) -> str:
+    """{{lang-en|Beijing}} and {{langx|en|Beijing}} -> 英语：Beijing."""
+    code = name.partition("-")[2]
+    if not code and args:
+        code, *args = args
+    code = code.strip().lower()
+    text = as_written(first(args, named))
+    language = LANGUAGE_NAMES.get(code) or LANGUAGE_NAMES.get(code.partition("-")[0])
+    return f"{language}：{text}" if language and text and named.get("label") != "none" else text
+
+
+def in_language(name: str, args: list[str], named: dict[str, str]) -> str:
+    """{{lang|la|Panda}} -> Panda: the language's code stands first and is not shown."""
+    text = named.get("text") or "".join(args[1:2] or args)
+    return text if args and args[0].startswith("zh") else as_written(text)
+
+
+def japanese_name(name: str, args: list[str], named: dict[str, str]) -> str:
+    """{{nihongo|东京|東京|Tōkyō}} -> 东京（日语：東京，Tōkyō）."""
+    shown, foreign = given(args, named, 1), as_written("，".join(filter(None, args[1:4])))
+    return f"{shown}（日语：{foreign}）" if shown and foreign else shown or foreign
+
+
+def japanese(name: str, args: list[str], named: dict[str, str]) -> str:
+    """{{jpn|j=東京|hg=とうきょう}} -> 日语：東京／とうきょう."""
+    text = as_written(given(args, named, "j", 1, "text"), given(args, named, "hg", "k", "kk"))
+    return f"日语：{text} {named.get('rm', '')}".strip() if text else ""
+
+
+def korean(name: str, args: list[str], named: dict[str, str]) -> str:
+    """{{korean|hangul=서울|hanja=漢城}} -> 韩语：서울／漢城."""
+    text = as_written(given(args, named, "hangul", "h", 1, "text"), given(args, named, "hanja", "hj", 2))
+    return text and f"韩语：{text}"
+
+
+def chinese_forms(name: str, args: list[str], named: dict[str, str]) -> str:
+    """{{zh|s=简|t=簡|p=jiǎn}} -> 简体：简；繁体：簡；拼音：jiǎn."""
+    labels = {"c": "中文", "s": "简体", "t": "繁体", "p": "拼音", "w": "威妥玛拼音", "j": "粤拼", "l": "直译"}
+    shown = [f"{label}：{as_written(named[key])}" for key, label in labels.items() if named.get(key)]
+    return "；".join(shown) or first(args, named)
+
+
+def ruby(name: str, args: list[str], named: dict[str, str]) -> str:
+    """{{ruby|漢字|かんじ}} -> 漢字（かんじ）, as a browser that cannot stack them shows it."""
+    base, reading = given(args, named, 1), given(args, named, 2)
+    return f"{base}（{reading}）" if base and reading else base
+
+
+# ------------------------------------------------------------------ links and parts
+
+
+def interlanguage_link(name: str, args: list[str], named: dict[str, str]) -> str:
+    """{{link-en|本地名|Foreign|显示}} shows 显示, or 本地名 where it is not given."""
+    shown = named.get("d")
+    if shown and not re.fullmatch(r"Q\d+", shown):  # the number of a Wikidata item
+        return shown
+    return given(args, named, 3, 1, "text", 2)
+
+
+def multilingual_link(name: str, args: list[str], named: dict[str, str]) -> str:
+    """{{ill|本地名|en|Foreign|lt=显示}}; the older form is {{ill|en|本地名|Foreign|显示}}."""
+    older = args and re.fullmatch(r"[a-z]{2,3}(-[a-z]+)?", args[0])
+    return given(args, named, "lt", 4, 2) if older else given(args, named, "lt", 1, "text")
+
+
+def web_link(name: str, args: list[str], named: dict[str, str]) -> str:
+    """{{URL|https://example.org/|官网}} -> 官网, or the address without its scheme."""
+    return given(args, named, 2) or re.sub(r"^\w+://", "", first(args, named)).rstrip("/")
+
+
+def regional_word(name: str, args: list[str], named: dict[str, str]) -> str:
+    """{{地区用词|cn=硅|tw=矽|start=英语：silicon}} -> 硅（英语：silicon）."""
+    word = given(args, named, "cn", "sg") or next(iter(named.values()), "")
+    return word + (f"（{named['start']}）" if named.get("start") else "")
+
+
+def claim(name: str, args: list[str], named: dict[str, str]) -> str:
+    """{{fact|a sentence|time=…}} shows the sentence; with a date alone it shows nothing of the text."""
+    text = first(args, named)
+    return "" if re.fullmatch(r"[\d\s年月日:+TZ-]*", text) else text
+
+
+# ------------------------------------------------------------------ numbers
+
+
+def grouped_number(name: str, args: list[str], named: dict[str, str]) -> str:
+    """{{formatnum:1234567}} -> 1,234,567; with |R the other way round."""
+    text = first(args, named)
+    return text.replace(",", "") if "R" in args[1:] else units.grouped(text)
+
+
+def value(name: str, args: list[str], named: dict[str, str]) -> str:
+    """{{val|1.67|0.01|e=-27|u=kg}} -> 1.67±0.01×10⁻²⁷ kg."""
+    text = first(args, named).replace(",", "")
+    if len(args) > 2:
+        text += f"+{args[1]}−{args[2]}"
+    elif len(args) > 1 and args[1]:
+        text += f"±{args[1]}"
+    if named.get("e"):
+        text += "×10" + exponent(named["e"])
+    unit = given(args, named, "u", "ul")
+    if per := given(args, named, "up", "upl"):
+        unit += f"/{per}"
+    return f"{named.get('p', '')}{text}{' ' + unit if unit and unit != '%' else unit}{named.get('s', '')}"
+
+
+def fraction(name: str, args: list[str], named: dict[str, str]) -> str:
+    """{{frac|1|2}} -> 1/2, {{frac|3|1|2}} -> 3+1/2, {{frac|2}} -> 1/2."""
+    args = [arg for arg in args if arg]
+    if len(args) > 2:
+        return f"{args[0]}+{args[1]}/{args[2]}"
+    return "/".join(args) if len(args) == 2 else f"1/{args[0]}" if args else ""
+
+
+def exponent(text: str) -> str:
+    """-6 -> ⁻⁶: in the templates' use what is raised is an exponent."""
+    return superscript(text.replace("-", "−"))
+
+
+def coordinates(name: str, args: list[str], named: dict[str, str]) -> str:
+    """{{coord|39|54|N|116|23|E}} -> 39°54′N 116°23′E; in the title of the page it shows nothing in the text."""
+    if "inline" not in named.get("display", "inline"):
+        return ""
+    text, numbers = "", 0
+    for arg in args:
+        if re.fullmatch(r"-?[\d.]+", arg):
+            text += arg + "°′″"[min(numbers, 2)]
+            numbers += 1
+        elif not arg:  # 34°00′ without seconds
+            numbers += 1
+        elif arg.upper() in ("N", "S", "E", "W"):
+            text += arg.upper() + " "
+            numbers = 0
+        else:
+            break
+    return text.strip()
+
+
+# ------------------------------------------------------------------ blocks
+
+
+def flag(name: str, args: list[str], named: dict[str, str]) -> str:
+    """{{flag|USA}} -> 美国: the picture is dropped, the name stays."""
+    place = given(args, named, "name", 1, "text")
+    return COUNTRIES.get(place.lower(), place)
+
+
+def quotation(name: str, args: list[str], named: dict[str, str]) -> str:
+    """{{quote|text|author|work}} -> the text in a paragraph of its own, then ——author，work."""
+    text = given(args, named, 1, "text", "quote", "content")
+    signature = given(args, named, "author", "sign", 2), given(args, named, "source", 3)
+    signed = "，".join(filter(None, signature)).lstrip("—－-– ")
+    return "\n\n" + text.replace("\n", "\n\n") + "\n\n" + (f"——{signed}\n\n" if signed else "")
+
+
+# ------------------------------------------------------------------ the table
+
+# Renderers of one expression, a line a kind.
+SHORT: dict[str, Renderer] = {
+    "as_of": lambda name, args, named: (
+        named.get("alt") or "截至" + date(name, args, named)
+    ),  # {{as of|2020}} -> 截至2020年
+    "block": lambda name, args, named: f"\n\n{last(args, named) or named.get('content', '')}\n\n",
+    "chemistry": lambda name, args, named: chemical("".join(args)),  # {{chem|H|2|O}} and {{chem2|H2O}} -> H2O
+    "circa": lambda name, args, named: "约" + "–".join(filter(None, args[:2])),  # {{circa|1500}} -> 约1500
+    "condition": lambda name, args, named: given(args, named, 2 if first(args, named) else 3),  # {{#if:text|then|else}}
+    "convert": lambda name, args, named: units.convert(args, named),  # {{convert|30|m|ft}} -> 30米（98英尺）
+    "convert_short": lambda name, args, named: units.convert(args, {"abbr": "on", **named}),
+    "country": lambda name, args, named: COUNTRIES[name],  # {{CHN}} -> 中国
+    "formula": lambda name, args, named: readable(first(args, named)),
+    "inline_items": lambda name, args, named: f"\n\n{args[0]}\n\n" if len(args) == 1 else " · ".join(args),
+    "items": lambda name, args, named: "\n\n" + "\n\n".join(args) + "\n\n",  # {{ubl|甲|乙}} -> a line an item
+    "joined": lambda name, args, named: "".join(args),  # {{gaps|1|234}} -> 1234
+    "keys": lambda name, args, named: "+".join(args),  # {{key press|Ctrl|C}} -> Ctrl+C
+    "last": lambda name, args, named: last(args, named),  # {{color|red|红}} -> 红
+    "money": lambda name, args, named: CURRENCIES[name] + units.grouped(first(args, named)),  # {{US$|5}} -> $5
+    "nuclide": lambda name, args, named: given(args, named, 2) + first(args, named),  # {{nuclide|U|235}} -> 235U
+    "power": lambda name, args, named: "10" + exponent(first(args, named)),  # {{10^|6}} -> 10⁶
+    "raised": lambda name, args, named: exponent(first(args, named)),  # {{sup|2}} -> ²
+    "root": lambda name, args, named: "√" + first(args, named),
+    "times_power": lambda name, args, named: "×10" + exponent(first(args, named)),  # {{e|6}} -> ×10⁶
+    "written_first": lambda name, args, named: as_written(first(args, named)),  # {{lj|東京}} -> 東京
+}
+
+
+def _renderer(line: dict) -> Renderer | None:
+    """Of a line of the table in ``zhwiki.toml``, whose head says what a line can be."""
+    if name := line.get("renderer"):
+        return SHORT.get(name) or globals()[name]
+    if places := line.get("shows"):
+        return lambda name, args, named: given(args, named, *places)
+    return (lambda name, args, named: line["text"]) if "text" in line else None
+
+
+def _names(line: dict) -> tuple[str, ...]:
+    return tuple(ZHWIKI[line["names"]] if isinstance(line["names"], str) else line["names"])
+
+
+FAMILIES: tuple[Family, ...] = tuple((line["family"], _names(line), _renderer(line)) for line in ZHWIKI["families"])
+
+
+@cache
+def finder(families: tuple[Family, ...]) -> Callable[[str], tuple[str, str, Renderer | None]]:
+    """A function: template name as written -> (name in lower case, family, renderer or None). Earlier families win."""
+    exact: dict[str, tuple[str, Renderer | None]] = {}
+    patterns: list[tuple[str, str, Renderer | None]] = []
+    for family, names, render in families:
+        for name in names:
+            if "*" in name:
+                patterns.append((name, family, render))
+            else:
+                exact.setdefault(name, (family, render))
+
+    @lru_cache(maxsize=20_000)  # the Chinese Wikipedia calls some ten thousand templates; a bound keeps memory constant
+    def find(written: str) -> tuple[str, str, Renderer | None]:
+        spelled = " ".join(written[:80].replace("_", " ").replace(HOLE, " ").split())
+        spelled = re.sub(r"^(?:template|模板|樣板|msg|subst|safesubst)\s*:\s*", "", spelled, flags=re.I)
+        for name in (spelled, spelled.lower()):
+            if name in exact:
+                return name, *exact[name]
+        for pattern, family, render in patterns:
+            if (name.startswith if pattern.endswith("*") else name.endswith)(pattern.strip("*")):
+                return name, family, render
+        return name, UNKNOWN, None
+
+    return find
