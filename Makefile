@@ -9,10 +9,11 @@ export HF_HUB_OFFLINE := 1
 export TRANSFORMERS_OFFLINE := 1
 export HF_DATASETS_OFFLINE := 1
 
-.PHONY: help course test lab world notebooks
+.PHONY: help course test trials lab world notebooks
 help:
 	@echo "make course     run the whole course on the embedded data and print the scoreboard"
 	@echo "make test       run all tests and check every notebook's outputs"
+	@echo "make trials     what takes long: kills, installs (for authors)"
 	@echo "make lab        open the course in JupyterLab"
 	@echo "make world      rebuild data/ from data/facts/"
 	@echo "make notebooks  execute the notebooks in place (for authors)"
@@ -32,6 +33,9 @@ course: .venv/ready
 test: .venv/ready
 	$(BIN)/python -m pytest -q tests
 	$(if $(NOTEBOOKS),$(BIN)/python -m pytest -q --nbval --nbval-current-env --nbval-cell-timeout=3600 -p no:cacheprovider $(NOTEBOOKS))
+
+trials: .venv/ready
+	$(BIN)/python -m pytest -q tests -m trial
 
 lab: .venv/ready
 	$(BIN)/jupyter lab --ip=127.0.0.1 $(firstword $(NOTEBOOKS))

@@ -7,13 +7,14 @@ with the profile's embedding rate, from the same weights and in the same order, 
 """
 
 import sys
+import tempfile
 import time
 from dataclasses import replace
+from pathlib import Path
 
-import numpy as np
 import torch
 
-from course_utils import profiles
+from course_utils import artifacts, profiles
 from course_utils.tokenizer_pruning import load_tokenizer
 from course_utils.training import pretraining, running
 
@@ -48,7 +49,9 @@ def main(steps: int = 600) -> None:
     profile = profiles.load("cpu-mini")
     own = profile.pretraining
     tokenizer = load_tokenizer(artifacts.require(profile, "tokenizer_pruning"))
-    blocks = np.concatenate(pretraining.training_blocks(profile, "common", tokenizer)[0])
+    with tempfile.TemporaryDirectory() as folder:
+        blocks = pretraining.training_blocks(profile, "common", tokenizer, Path(folder))[0]
+        blocks = blocks.with_format("numpy")["input_ids"][:]
     one = replace(profile, pretraining=replace(own, embedding_learning_rate=own.learning_rate))
     rows = {f"one rate, {own.learning_rate:g}": train(one, blocks, steps)}
     rows[f"embeddings at {own.embedding_learning_rate:g}"] = train(profile, blocks, steps)

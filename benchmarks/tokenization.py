@@ -5,7 +5,8 @@ piece. The fast one takes batches and returns ids; the course cuts the texts int
 All read the same documents with the same pruned model, in turns, and must give the same ids; the best of three rounds
 counts. The course's way is also timed on many times as much text: a corpus of millions of documents no longer has many
 bits to learn. That text is the same again and again, which is kinder to a memory than a real corpus. Last as training
-does it, from a file: there the time holds the reading of the file, the start of the processes and what each must learn.
+does it, from a file: there the time holds the reading of the file to Arrow, the start of the processes and what each
+must learn.
 
     python benchmarks/tokenization.py [OLD.model WORDS.txt]      (default: the embedded tokenizer; a minute or two)
 """
@@ -19,12 +20,12 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
-from course_utils.corpus_tokenization import file_streams, tokenize
-from joblib.externals.loky import get_reusable_executor
 from transformers import PreTrainedTokenizer
 
 from course_utils import corpora, profiles
-from course_utils.tokenizer_pruning import prune, read_words
+from course_utils.corpora.loading import load_rows
+from course_utils.corpora.reading import plain_text
+from course_utils.tokenizer_pruning import pack, prune, read_words, tokenize_dataset
 from course_utils.tokenizer_pruning.fast_tokenizers import fast_tokenizer
 from course_utils.tokenizer_pruning.sentencepiece_models import load_model, processor
 
@@ -74,21 +75,22 @@ def in_batch(tokenizer, documents: list[str]) -> Iterable[np.ndarray]:
 
 
 def course(tokenizer, documents: Iterable[str]) -> Iterable[np.ndarray]:
-    for batch in tokenize(tokenizer, documents):
-        yield np.frombuffer(b"".join(batch), np.uint16)
+    yield pack(tokenizer, documents, 1)[:, 0]
 
 
 def from_file(tokenizer, path: Path, workers: int) -> Iterable[np.ndarray]:
-    yield from file_streams(tokenizer, [path], [None], title="", workers=workers)
+    with tempfile.TemporaryDirectory() as folder:
+        rows, _ = load_rows([path], plain_text, ("text",), Path(folder), title="text", workers=workers)
+        tokens = tokenize_dataset(rows, tokenizer, Path(folder), title="text", inputs={}, workers=workers)
+        for batch in tokens.with_format("arrow").iter(1_000):
+            yield from (chunk.flatten().to_numpy() for chunk in batch["input_ids"].chunks)
 
 
 def timed(way: Callable, *arguments) -> tuple[np.ndarray, float]:
     """-> (all ids, seconds)."""
     started = time.perf_counter()
     ids = np.concatenate(list(way(*arguments)))
-    seconds = time.perf_counter() - started
-    get_reusable_executor().shutdown()  # the next round starts its processes anew
-    return ids, seconds
+    return ids, time.perf_counter() - started
 
 
 def main(old: str | None = None, words: str | None = None) -> None:
@@ -97,7 +99,7 @@ def main(old: str | None = None, words: str | None = None) -> None:
     pruned, _, _ = prune(model, read_words(Path(words) if words else profile.retain_words))
     encoder, fast = processor(pruned), fast_tokenizer(pruned)
     slow = Slow(encoder, bos_token="<s>", eos_token="</s>", pad_token="<pad>", unk_token="<unk>")
-    documents = [text for name in ("wiki", "baike", "medical") for text in corpora.read_corpus(profile, name)]
+    documents = [text for name in ("wiki", "baike", "medical") for text in corpora.load_corpus(profile, name)["text"]]
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "corpus.jsonl"
         rows = [json.dumps({"text": document}, ensure_ascii=False) + "\n" for document in documents]

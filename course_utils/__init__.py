@@ -11,7 +11,7 @@ Each room's docstring says which file to read first. What all rooms share lies b
 stands above it: ``errors``; ``profiles`` (data: what differs between a laptop and a GPU); ``steps`` (data: the notebook
 and the command of each step); ``processes`` (workers that end with their parent); ``progress``; ``artifacts`` (stage
 outputs that are whole or absent); ``claims`` (a sentence held against a run); ``notebooks`` (executes them); ``plots``.
-Above them: ``road`` (the steps in order) and ``cli`` (the ``course`` command).
+Above them: ``road`` (the steps in order) and ``cli`` (the command `course`).
 
 Importing this package imports nothing heavy; each stage imports only what it needs, when it needs it.
 """

@@ -3,13 +3,11 @@
 A stage writes into a folder named after its *fingerprint* (a hash of its settings and its inputs) and
 that folder is renamed to its final place in one step when the stage has finished. So
 
-- a killed stage leaves nothing that looks finished,
-- a stage that is started again with the same settings and inputs finds its own unfinished folder and,
-  if it can, goes on from the checkpoints in it,
+- a killed stage leaves nothing that looks finished, and started again with the same settings and inputs it finds its
+  unfinished folder and, if it can, goes on from the checkpoints in it,
 - a finished stage is not run again until its settings or inputs change, or the caller asks (``force``).
 
-Cost: every input file is read once to hash it (about 1 GB/s), and large ones are remembered; what an earlier stage
-wrote is known by its manifest and costs nothing.
+Cost: each input is read once to hash it (1 GB/s; large ones are remembered); what a stage wrote its manifest knows.
 """
 
 import ast
@@ -108,16 +106,15 @@ def _read_hash(path: Path) -> str:
     if path.is_dir():
         return _of_folder(_hash_files(path))
     size, modified = path.stat().st_size, path.stat().st_mtime_ns
+    if size < REMEMBERED_BYTES:
+        return _digest(path)
     store, key, known = artifacts_root() / HASHES, str(path.resolve()), {}
-    if size >= REMEMBERED_BYTES and store.is_file():
-        with suppress(json.JSONDecodeError):
-            known = json.loads(store.read_text(encoding="utf-8"))
-        if key in known and known[key][:2] == [size, modified]:
-            return known[key][2]
-    digest = _digest(path)
-    if size >= REMEMBERED_BYTES:
-        write_json(store, known | {key: [size, modified, digest]})
-    return digest
+    with suppress(FileNotFoundError, json.JSONDecodeError):
+        known = json.loads(store.read_text(encoding="utf-8"))
+    if key not in known or known[key][:2] != [size, modified]:
+        known[key] = [size, modified, _digest(path)]
+        write_json(store, known)
+    return known[key][2]
 
 
 def _digest(path: Path) -> str:
@@ -126,10 +123,8 @@ def _digest(path: Path) -> str:
 
 
 def code_version(*places: str | Path) -> str:
-    """Hash of the code and tables in files (``module.__file__``) or folders; comments and docstrings do not count.
-
-    For what is made by code that a reader may edit: `datasets` and a manifest alone would give back the old result.
-    """
+    """Hash of the code and tables in files (``module.__file__``) or folders; comments and docstrings do not count. For
+    what is made by code that a reader may edit: `datasets` and a manifest alone would give back the old result."""
     digest = hashlib.sha256()
     for place in map(Path, places):
         for file in sorted([*place.glob("*.py"), *place.glob("*.toml")]) if place.is_dir() else [place]:
@@ -152,15 +147,9 @@ def fingerprint(stage: str, settings: dict, inputs: dict[str, str]) -> str:
 
 
 def build(
-    out: Path,
-    make: Callable[[Path], dict | None],
-    *,
-    stage: str,
-    settings: dict,
-    inputs: Iterable[Path] = (),
-    resumable: bool = False,
-    force: bool = False,
-) -> Manifest:
+    out: Path, make: Callable[[Path], dict | None], *, stage: str, settings: dict, inputs: Iterable[Path] = (),
+    resumable: bool = False, force: bool = False,
+) -> Manifest:  # fmt: skip
     """Run ``make(folder)`` and move what it wrote to ``out``, unless ``out`` already holds just that.
 
     ``make`` gets an empty folder, or with ``resumable`` the folder a killed run of the same work left behind;
@@ -169,15 +158,13 @@ def build(
     Under `torchrun` each process runs the ``make`` of a training, in the folder that the main one prepares and keeps;
     so that ``make`` begins with a barrier (``running.together``). Other stages are made by the main process alone.
 
-    Raises CourseError when an input is missing, when ``out`` holds something no stage wrote,
-    or when another process is making the same output.
+    Raises CourseError when an input is missing, ``out`` holds what no stage wrote, or another process is making it.
     """
-    done, layout, inputs = read_manifest(out), steps.LAYOUTS.get(stage, 1), list(inputs)
+    done, layout, inputs, hashes = read_manifest(out), steps.LAYOUTS.get(stage, 1), list(inputs), {}
     check_present(stage, inputs)
     if _asking.get() and not done and not list(out.parent.glob(f".{out.name}.unfinished-*")):
         raise Pending("to do")  # without reading a large input
     settings = json.loads(json.dumps(settings, default=str))  # as they will read back from the manifest
-    hashes = {}
     for path in inputs:
         name = shown(path)
         hashes[name if name not in hashes else str(path)] = sha256(path)
@@ -192,18 +179,18 @@ def build(
     if not processes.is_main():
         if resumable:  # a training: the main process prepares the folder and keeps what comes of it
             make(work)
-        return _await(out, mark)
-    with _locked(out):
+        while (done := read_manifest(out)) is None or done.fingerprint != mark:
+            time.sleep(0.1)  # until the main process has written it; the launcher ends us if that one fails
+        return done
+    with _lock(out):
         if work.exists() and (force or not resumable):
             shutil.rmtree(work)
         work.mkdir(exist_ok=True)
         started = time.perf_counter()
         summary = make(work) or {}
         seconds = round(time.perf_counter() - started, 1)
-        finished = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        manifest = Manifest(
-            stage, settings, hashes, _hash_files(work), _versions(), seconds, finished, summary, layout
-        )  # fmt: skip
+        finished, made = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"), _hash_files(work)
+        manifest = Manifest(stage, settings, hashes, made, _versions(), seconds, finished, summary, layout)
         write_json(work / MANIFEST, asdict(manifest))
         _replace_folder(work, out)
     return manifest
@@ -217,44 +204,28 @@ def check_present(stage: str, inputs: Iterable[Path | str]) -> None:
             raise CourseError(f"{path} is missing: {stage} needs it as input{fetch}")
 
 
-@contextmanager
-def _locked(out: Path) -> Iterator[None]:
+def _lock(out: Path):
+    """A context in which no other process writes to ``out``."""
     import filelock
 
     out.parent.mkdir(parents=True, exist_ok=True)
-    lock = filelock.FileLock(out.parent / f".{out.name}.lock")
     try:
-        lock.acquire(timeout=0)
+        return filelock.FileLock(out.parent / f".{out.name}.lock").acquire(timeout=0)
     except filelock.Timeout:
         raise CourseError(f"{out} is being written by another process: wait for it or stop it") from None
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def require(profile: Profile, stage: str, part: str = "") -> Path:
-    """The folder of a finished earlier stage.
-
-    Raises CourseError, naming the notebook and the command that make it, when it is not there, or was left by a version
-    of the course that wrote other files.
-    """
+    """The folder of a finished earlier stage. Raises CourseError, naming the notebook and the command that make it,
+    when it is not there, or was left by a version of the course that wrote other files."""
     folder = profile.dir(stage, part)
     manifest = read_manifest(folder)
     if manifest and manifest.layout == steps.LAYOUTS.get(stage, 1):
         return folder
     step = steps.step(stage, part)
     state = "was made by another version of the course" if manifest else "is missing"
-    raise CourseError(
-        f"{shown(folder)} {state}: run notebooks/{step.notebook}.ipynb, or `{step.command} --profile {profile.name}`"
-    )
-
-
-def _await(out: Path, mark: str) -> Manifest:
-    """The manifest of ``out`` as soon as the main process has written it; the launcher ends us if that one fails."""
-    while (done := read_manifest(out)) is None or done.fingerprint != mark:
-        time.sleep(0.1)
-    return done
+    makers = f"run notebooks/{step.notebook}.ipynb, or `{step.command} --profile {profile.name}`"
+    raise CourseError(f"{shown(folder)} {state}: {makers}")
 
 
 def check_writable(out: Path) -> None:
@@ -268,11 +239,9 @@ def check_writable(out: Path) -> None:
 def shown(path: Path) -> str:
     """A path as a learner should read it: relative to the course where it can be, never of one machine."""
     path = path.resolve()
-    if path.is_relative_to(artifacts_root()):
-        return (Path("artifacts") / path.relative_to(artifacts_root())).as_posix()
-    for base in (course_root(), Path.cwd()):
+    for base, name in ((artifacts_root(), "artifacts"), (course_root(), ""), (Path.cwd(), "")):
         if path.is_relative_to(base):
-            return path.relative_to(base).as_posix()
+            return (name / path.relative_to(base)).as_posix()
     return path.name
 
 
@@ -284,10 +253,8 @@ def _hash_files(folder: Path) -> dict[str, str]:
 def _versions() -> dict[str, str]:
     found = {"python": platform.python_version()}
     for name in RECORDED_PACKAGES:
-        try:
+        with suppress(importlib.metadata.PackageNotFoundError):
             found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
     return found
 
 

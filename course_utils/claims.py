@@ -30,12 +30,9 @@ def claim(text: str, condition: object, *, everywhere: bool = False, **numbers: 
     elif condition:
         print(TRUE + text)
     else:
-        shown = ", ".join(f"{name} = {_figure(number)}" for name, number in numbers.items())
+        figures = {name: f"{n:,.4g}" if isinstance(n, float) else n for name, n in numbers.items()}
+        shown = ", ".join(f"{name} = {figure}" for name, figure in figures.items())
         print(FALSE + text + (f" ({shown})" if shown else ""))
-
-
-def _figure(number: object) -> str:
-    return f"{number:,.4g}" if isinstance(number, float) else str(number)
 
 
 def false_claims(outputs: Iterable) -> list[str]:

@@ -1,7 +1,6 @@
 """The ``course`` command: every stage of the road from a terminal.
 
-It parses, calls the same functions as the notebooks, and prints; it decides nothing. What a user can put right is
-one line on stderr and exit code 2.
+It parses, calls what the notebooks call, and prints. What a user can put right is one line on stderr and exit code 2.
 """
 
 import inspect
@@ -50,7 +49,8 @@ WHAT_NEXT = """What next:
 
 def command(stage: str):
     """Register a command; its help begins with the number of the notebook that explains it."""
-    return lambda function: app.command(help=f"{steps.number(stage)} {inspect.cleandoc(function.__doc__)}")(function)
+    number = steps.NOTEBOOKS[stage][:2]
+    return lambda function: app.command(help=f"{number} {inspect.cleandoc(function.__doc__)}")(function)
 
 
 def model_folder(profile: profiles.Profile, name: str) -> Path:
@@ -118,10 +118,9 @@ def wiki_clean(
 ) -> None:  # fmt: skip
     """Clean Wikipedia dumps to JSONL."""
     dumps, out = dumps or profile.wiki_dumps, out or profile.dir("wiki_cleaning")
-    manifest = wiki_cleaning.clean_dumps(
-        dumps, out, min_chars=min_chars, tables=tables, headings=headings, workers=workers, backend=backend,
-        scheduler=scheduler, force=force,
-    )  # fmt: skip
+    how = {"min_chars": min_chars, "tables": tables, "headings": headings}
+    where = {"workers": workers, "backend": backend, "scheduler": scheduler}
+    manifest = wiki_cleaning.clean_dumps(dumps, out, **how, **where, force=force)
     damaged = manifest.summary.pop("damaged", [])
     print_step(artifacts.shown(out), manifest)
     if damaged:
@@ -215,7 +214,7 @@ def merge_lora(
         raise CourseError("a base folder needs -l and -o too: the adapter's folder and the merged model's")
     lora, out = lora or f"{base}-lora", out or f"{base}-merged"
     folder = profile.dir("merge_and_chat", out) if MODELS.get(out) == "merge_and_chat" else Path(out)
-    sources = model_folder(profile, base), model_folder(profile, lora)
+    sources = (model_folder(profile, name) for name in (base, lora))
     print_step(out, merge_and_chat.merge_lora(*sources, folder, force=force))
 
 
@@ -265,12 +264,11 @@ def status(profile: Profile = CHOSEN) -> None:
     colours = {"done": "green", "outdated": "yellow", "unfinished": "yellow", "to do": "dim"}
     states, rows = road.status(profile), []
     for row in states:
-        made = row.manifest
-        told = (made.finished[:16].replace("T", " "), f"{made.seconds:,.0f} s", ", ".join(made.inputs)) if made else ()
-        rows.append([str(row.step), f"[{colours[row.state]}]{row.state}[/]", *told])
+        rows.append([str(row.step), f"[{colours[row.state]}]{row.state}[/]"])
+        if made := row.manifest:
+            rows[-1] += made.finished[:16].replace("T", " "), f"{made.seconds:,.0f} s", ", ".join(made.inputs)
     print_table(f"profile {profile.name}", ["stage", "state", "finished (UTC)", "took", "made from"], rows)
-    following = next((row.step for row in states if row.state != "done"), None)
-    if following:
+    if following := next((row.step for row in states if row.state != "done"), None):
         option = "" if profile.name == profiles.DEFAULT else f" --profile {profile.name}"
         console.print(f"next: {following.command}{option}  (or course run{option} for all that is left)")
 

@@ -16,10 +16,8 @@ CELL_SECONDS = 24 * 3600  # a cell may pretrain
 
 def execute(book: Path, profile: Profile) -> tuple[float, list[str]]:
     """Run a notebook top to bottom in its own folder and write the executed copy. -> (seconds, claims that are false).
-
     The copy, whole or up to the failing cell, goes to ``artifacts/<profile>/notebooks``; the notebook itself is not
-    touched. Raises CourseError naming the cell that failed.
-    """
+    touched. Raises CourseError naming the cell that failed."""
     import nbformat
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError
@@ -27,23 +25,19 @@ def execute(book: Path, profile: Profile) -> tuple[float, list[str]]:
     if not book.is_file():
         raise CourseError(f"{shown(book)} is missing: name a notebook")
     notebook = nbformat.read(book, as_version=4)
-    cells = sum(cell.cell_type == "code" for cell in notebook.cells)
+    cells, done = sum(cell.cell_type == "code" for cell in notebook.cells), count(1)
     started = time.perf_counter()
-    done = count(1)
     with Line(f"{book.stem}, cells", cells) as line:
         client = NotebookClient(
-            notebook,
-            timeout=CELL_SECONDS,
-            kernel_name="python3",
+            notebook, timeout=CELL_SECONDS, kernel_name="python3",
             resources={"metadata": {"path": str(book.parent.resolve())}},
             on_cell_executed=lambda cell, cell_index, execute_reply: line.update(next(done)),
-        )
+        )  # fmt: skip
         try:
             client.execute(env={**os.environ, "COURSE_PROFILE": profile.name})
         except CellExecutionError as error:
-            raise CourseError(
-                f"{shown(book)}: {_failure(notebook)}: open it with `make lab` and run that cell"
-            ) from error
+            message = f"{shown(book)}: {_failure(notebook)}: open it with `make lab` and run that cell"
+            raise CourseError(message) from error
         finally:
             out = profile.dir("notebooks") / book.name
             out.parent.mkdir(parents=True, exist_ok=True)

@@ -50,10 +50,8 @@ class Fit:
 
 
 def parameters(shape: ModelShape, vocab_size: int) -> dict[str, int]:
-    """Number of weights by part, as ``LlamaForCausalLM`` has them: no biases, one key/value head a query head.
-
-    A tied output shares the embedding's table and counts 0.
-    """
+    """Number of weights by part, as ``LlamaForCausalLM`` has them: no biases, one key/value head a query head. A tied
+    output shares the embedding's table and counts 0."""
     h, layers = shape.hidden_size, shape.num_hidden_layers
     return {
         "embedding": vocab_size * h,
@@ -65,29 +63,25 @@ def parameters(shape: ModelShape, vocab_size: int) -> dict[str, int]:
 
 
 def flops_per_token(shape: ModelShape, vocab_size: int, block_size: int) -> float:
-    """FLOPs of forward and backward for one token: 6 a matrix weight, 12·layers·hidden·block for attention.
-
-    Kaplan et al. 2020 (https://arxiv.org/abs/2001.08361) and PaLM's appendix B (https://arxiv.org/abs/2204.02311).
-    Looking up an embedding costs nothing, multiplying by the output table does.
-    """
+    """FLOPs of forward and backward for one token: 6 a matrix weight, 12·layers·hidden·block for attention. Kaplan et
+    al. 2020 (https://arxiv.org/abs/2001.08361) and PaLM's appendix B (https://arxiv.org/abs/2204.02311)."""
     attention = 12 * shape.num_hidden_layers * shape.hidden_size * block_size
     return 6 * _matrix_weights(shape, vocab_size) + attention
 
 
 def _matrix_weights(shape: ModelShape, vocab_size: int) -> int:
+    """Weights that multiply: a table that is looked up costs nothing, but a tied one is the output too."""
     parts = parameters(shape, vocab_size)
-    return parts["attention"] + parts["feed-forward"] + vocab_size * shape.hidden_size  # a tied output multiplies too
+    return parts["attention"] + parts["feed-forward"] + vocab_size * shape.hidden_size
 
 
 def activation_bytes(
     shape: ModelShape, block_size: int, *, attention: str = "sdpa", checkpointing: bool = False
 ) -> float:
-    """Bytes that one token leaves behind in the layers for the backward pass, in mixed 16-bit precision.
-
-    Residual stream and norms are fp32, matrix inputs and outputs 16 bits; ``saved_bytes`` measures the same.
-    Eager attention keeps its probabilities too, once in fp32 and once in 16 bits. With gradient checkpointing each
-    layer keeps its input alone, and one layer at a time is computed again.
-    """
+    """Bytes that one token leaves behind in the layers for the backward pass, in mixed 16-bit precision. Residual
+    stream and norms are fp32, matrix inputs and outputs 16 bits; ``saved_bytes`` measures the same. Eager attention
+    keeps its probabilities too, once in fp32 and once in 16 bits. With gradient checkpointing each layer keeps its
+    input alone, and one layer at a time is computed again."""
     h = shape.hidden_size
     layer = (
         2 * 8 * h  # two norms: input and normalised input in fp32
@@ -103,14 +97,11 @@ def memory(
     shape: ModelShape, vocab_size: int, block_size: int, batch_size: int,
     *, attention: str = "sdpa", checkpointing: bool = False,
 ) -> dict[str, float]:  # fmt: skip
-    """Bytes by part at the peak of a training step of ``batch_size`` sequences of ``block_size`` tokens.
-
-    The logits' peak is in the loss: 16-bit logits, their fp32 copy and its log-softmax, 10 bytes a vocabulary entry.
-    """
+    """Bytes by part at the peak of a training step of ``batch_size`` sequences of ``block_size`` tokens. The logits'
+    peak is in the loss: 16-bit logits, their fp32 copy and its log-softmax, 10 bytes a vocabulary entry."""
     weights, tokens = sum(parameters(shape, vocab_size).values()), batch_size * block_size
     layers = activation_bytes(shape, block_size, attention=attention, checkpointing=checkpointing)
-    return {
-        **{name: size * weights for name, size in WEIGHT_BYTES.items()},
+    return {name: size * weights for name, size in WEIGHT_BYTES.items()} | {
         "16-bit weights": 2 * _matrix_weights(shape, vocab_size),
         "layers": tokens * layers,
         "logits and loss": tokens * (10 * vocab_size + 10 * shape.hidden_size),
@@ -120,11 +111,8 @@ def memory(
 def saved_bytes(
     shape: ModelShape, vocab_size: int, block_size: int, batch_size: int, *, attention: str = "sdpa"
 ) -> int:
-    """Measure what a real forward pass keeps for the backward pass, in bytes, weights in fp32 excluded.
-
-    It is ``memory``'s '16-bit weights' and 'layers', and the part of 'logits and loss' that outlives the forward pass:
-    4 bytes a vocabulary entry.
-    """
+    """Measure what a real forward pass keeps for the backward pass, in bytes, weights in fp32 excluded: ``memory``'s
+    '16-bit weights' and 'layers', and of 'logits and loss' 4 bytes a vocabulary entry."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
@@ -146,10 +134,8 @@ def saved_bytes(
 
 
 def fit(shape: ModelShape, vocab_size: int, block_size: int, device: Device) -> Fit | None:
-    """The fastest settings that fit: the largest batch without checkpointing, else the largest with; None if none does.
-
-    Checkpointing computes the forward pass twice, a third more work, so a batch of one without it goes first.
-    """
+    """The fastest settings that fit: the largest batch without checkpointing (which computes the forward pass twice, a
+    third more work), else the largest with it; None if none does."""
     for checkpointing in (False, True):
         for batch in reversed(BATCHES):
             held = memory(shape, vocab_size, block_size, batch, attention=device.attention, checkpointing=checkpointing)
@@ -182,10 +168,8 @@ def has_fast_bf16() -> bool:
 
 
 def measure_matmul_flops(size: int = 1024, repeats: int = 8) -> float:
-    """FLOPs a second of this machine's matrix product of ``(size, size)`` matrices, the best of several runs.
-
-    In bfloat16 where the machine multiplies it in hardware, else in float32.
-    """
+    """FLOPs a second of this machine's product of ``(size, size)`` matrices, the best of several runs: in float16 on
+    CUDA, else in bfloat16 where the machine multiplies it in hardware, else in float32."""
     import torch
 
     device = device_name()
@@ -202,9 +186,7 @@ def measure_matmul_flops(size: int = 1024, repeats: int = 8) -> float:
 
 def expected_tokens(profile: Profile, corpus: str, tokenizer) -> int | None:
     """Tokens that pretraining on ``corpus`` will see, all epochs; None while they are not yet cleaned and deduplicated.
-
-    Tokens a document are counted on a sample from all over each corpus; the held-out documents are not trained on.
-    """
+    Tokens a document are counted on a sample from all over each corpus; the held-out documents are not trained on."""
     total = 0.0
     for name, times in profile.mix[corpus].items():
         if not corpora.corpus_files(profile, name):
@@ -219,9 +201,8 @@ def expected_tokens(profile: Profile, corpus: str, tokenizer) -> int | None:
 
 def budget(profile: Profile, *, force: bool = False) -> artifacts.Manifest:
     """Write ``parameter_budgeting/budget.json``: parameters, memory by part, FLOPs and hours of the profile's model.
-
-    Hours are for the corpora that are there, or else for 20 tokens a parameter. Raises CourseError without a tokenizer.
-    """
+    Hours are for the corpora that are there, or else for 20 tokens a parameter. Raises CourseError without a
+    tokenizer."""
     tokenizer_folder = artifacts.require(profile, "tokenizer_pruning")
     shape, settings, device = profile.model, profile.pretraining, DEVICES[profile.device]
 
@@ -230,8 +211,7 @@ def budget(profile: Profile, *, force: bool = False) -> artifacts.Manifest:
         vocab, block = len(tokenizer), settings.block_size
         parts, best = parameters(shape, vocab), fit(shape, vocab, block, device)
         held = memory(shape, vocab, block, settings.batch_size, attention=device.attention)
-        count, needed = sum(parts.values()), sum(held.values())
-        runs = {}
+        count, needed, runs = sum(parts.values()), sum(held.values()), {}
         for corpus in profile.mix:
             known = expected_tokens(profile, corpus, tokenizer)
             tokens = known or TOKENS_PER_PARAMETER * count
@@ -248,9 +228,8 @@ def budget(profile: Profile, *, force: bool = False) -> artifacts.Manifest:
         return {"parameters": count, "GiB": round(needed / GIB, 2), "fits": report["fits"]}
 
     names = sorted(set().union(*profile.mix.values()))
-    corpora_there = [path for name in names for path in corpora.corpus_files(profile, name)]
     return artifacts.build(
-        profile.dir("parameter_budgeting"), make, stage="parameter_budgeting",
+        profile.dir("parameter_budgeting"), make, stage="parameter_budgeting", force=force,
         settings={"model": vars(shape), "pretraining": vars(settings), "mix": profile.mix, "device": vars(device)},
-        inputs=[tokenizer_folder, *corpora_there], force=force,
+        inputs=[tokenizer_folder, *(path for name in names for path in corpora.corpus_files(profile, name))],
     )  # fmt: skip

@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from threading import Thread
 
 LOOK_SECONDS = 1.0
@@ -25,9 +26,7 @@ def is_main() -> bool:
 
 def pool(workers: int, **options):
     """A ``joblib.Parallel`` of ``workers`` processes (-1: as many as the cluster has) that end with this one.
-
-    ``options`` are joblib's. Tasks are work enough to be sent one by one.
-    """
+    ``options`` are joblib's. Tasks are work enough to be sent one by one."""
     import joblib
 
     guard = {"initializer": end_with, "initargs": (os.getpid(),)} if workers > 0 else {}
@@ -36,32 +35,22 @@ def pool(workers: int, **options):
 
 @contextmanager
 def ending_with_this() -> Iterator[None]:
-    """Within this context the processes that `datasets` starts (``num_proc``) end with this one.
-
-    `datasets` makes them by `multiprocess`, by fork on Linux; its manager process, which no function of ours runs in,
-    would else outlive a killed command for good.
-    """
+    """Within this context the processes that `datasets` starts (``num_proc``) end with this one. `datasets` makes them
+    by `multiprocess`, by fork on Linux; its manager process, which no function of ours runs in, would else outlive a
+    killed command for good."""
     import multiprocess.util
 
-    hook = _Hook(os.getpid())
-    multiprocess.util.register_after_fork(hook, _Hook.watch)
+    hook = partial(end_with, os.getpid())
+    multiprocess.util.register_after_fork(hook, lambda hook: hook())
     yield  # the register holds it weakly: it goes with this frame
-
-
-class _Hook:
-    def __init__(self, parent: int):
-        self.parent = parent
-
-    def watch(self) -> None:
-        end_with(self.parent)
 
 
 def end_with(parent: int) -> None:
     """Let this process end when the process ``parent`` has."""
-    Thread(target=_watch, args=(parent,), daemon=True).start()
 
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(LOOK_SECONDS)
+        os._exit(1)
 
-def _watch(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(LOOK_SECONDS)
-    os._exit(1)
+    Thread(target=watch, daemon=True).start()

@@ -1,13 +1,13 @@
 """A progress line for terminals and notebooks alike: what is done, how fast, how long it will take.
 
-rich draws it. In a terminal it is rich's live display. In a notebook rich would show a widget, of which a saved
-notebook keeps only the words "Output()"; so there the same line is drawn as text into one output that is updated in
-place, and the saved notebook shows how the work ended.
+In a terminal it is rich's live display. In a notebook rich would show a widget, of which a saved notebook keeps only
+the words "Output()"; so there the line is drawn as text into one output, updated in place, and stays when saved.
 """
 
 import io
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -17,7 +17,7 @@ from . import processes
 REDRAW_SECONDS = 0.5  # in a notebook; each redraw is a message to the browser
 
 
-class Line:
+class Line(AbstractContextManager):
     """One line of progress towards ``total``, or of a count without end where the total is not known. A context."""
 
     def __init__(self, title: str, total: float | None = None, completed: float = 0):
@@ -25,19 +25,14 @@ class Line:
         if total:  # the narrowest terminal is 80 columns wide: a short bar, and time as tqdm writes it, elapsed < left
             shown[1:1] = [BarColumn(6), TextColumn("{task.percentage:>3.0f}%")]
             shown += [TextColumn("<"), TimeRemainingColumn()]
-        self._notebook = Console().is_jupyter
-        console = None
-        if self._notebook:
-            console = Console(file=io.StringIO(), width=120, color_system=None, force_jupyter=False)
-        self._progress = Progress(
-            *shown, console=console, auto_refresh=not self._notebook, disable=not processes.is_main()
-        )
+        self._notebook, off = Console().is_jupyter, not processes.is_main()
+        page = Console(file=io.StringIO(), width=120, color_system=None, force_jupyter=False)
+        console = page if self._notebook else None  # a terminal's own
+        self._progress = Progress(*shown, console=console, auto_refresh=not self._notebook, disable=off)
         self._task = self._progress.add_task(title, total=total, completed=completed)
         self._drawn, self._handle = 0.0, None
-        if self._notebook:
-            self._draw()
-        else:
-            self._progress.start()
+        begin = self._draw if self._notebook else self._progress.start
+        begin()
 
     def update(self, completed: float, title: str | None = None) -> None:
         """Say how much is done by now, and what the line should be called."""
@@ -46,10 +41,8 @@ class Line:
             self._draw()
 
     def close(self) -> None:
-        if self._notebook:
-            self._draw()
-        else:
-            self._progress.stop()
+        end = self._draw if self._notebook else self._progress.stop
+        end()
 
     def _draw(self) -> None:
         from IPython.display import display
@@ -58,14 +51,11 @@ class Line:
         page.seek(page.truncate(0))
         self._progress.console.print(self._progress.get_renderable())
         text = {"text/plain": page.getvalue().rstrip()}
-        if self._handle is None:
-            self._handle = display(text, raw=True, display_id=True)
-        else:
+        if self._handle:
             self._handle.update(text, raw=True)
+        else:
+            self._handle = display(text, raw=True, display_id=True)
         self._drawn = time.monotonic()
-
-    def __enter__(self) -> "Line":
-        return self
 
     def __exit__(self, *error: object) -> None:
         self.close()

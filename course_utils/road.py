@@ -42,16 +42,13 @@ def do(step: Step, profile: Profile, *, force: bool = False) -> artifacts.Manife
     if step.part == "scoreboard":
         return merge_and_chat.evaluate(profile, force=force)
     corpus = step.part.removesuffix("-merged")
-    base = artifacts.require(profile, "pretraining", corpus)
-    lora = artifacts.require(profile, "full_vs_lora_sft", f"{corpus}-lora")
-    return merge_and_chat.merge_lora(base, lora, out, force=force)
+    sources = ("pretraining", corpus), ("full_vs_lora_sft", f"{corpus}-lora")
+    return merge_and_chat.merge_lora(*(artifacts.require(profile, *source) for source in sources), out, force=force)
 
 
 def run(profile: Profile, *, force: bool = False, report: Callable[[Step, artifacts.Manifest, bool], None]) -> None:
-    """Walk the whole road. Steps that are done are not done again; a stopped one goes on where it can.
-
-    ``report(step, manifest, fresh)`` is called after each step; ``fresh`` is whether it was made just now.
-    """
+    """Walk the whole road. Steps that are done are not done again; a stopped one goes on where it can. ``report(step,
+    manifest, fresh)`` is called after each step; ``fresh`` is whether it was made just now."""
     for step in STEPS:
         before = artifacts.read_manifest(profile.dir(step.stage, step.part))
         manifest = do(step, profile, force=force)
@@ -74,7 +71,7 @@ def status(profile: Profile) -> list[State]:
         except CourseError:  # an earlier step or a source is missing
             state = "outdated" if manifest else "to do"
         if state != "done":
-            files = manifest.outputs if manifest else ()
-            stale.update(map(artifacts.shown, [folder, *(folder / name for name in files)]))
+            made = [folder, *(folder / name for name in manifest.outputs)] if manifest else [folder]
+            stale.update(map(artifacts.shown, made))
         states.append(State(step, state, manifest))
     return states

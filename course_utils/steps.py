@@ -52,8 +52,3 @@ STEPS = (
 def step(stage: str, part: str = "") -> Step:
     """The step that makes a stage's output, or a part of it."""
     return next(step for step in STEPS if (step.stage, step.part) == (stage, part))
-
-
-def number(stage: str) -> str:
-    """The number of the notebook that explains a stage, as its file name begins: '01'."""
-    return NOTEBOOKS[stage][:2]

@@ -258,6 +258,7 @@ print(deduplication.deduplicate({"medical": [Path("a.jsonl")]}, Path(sys.argv[1]
 """
 
 
+@pytest.mark.trial
 def test_a_killed_deduplication_goes_on_and_leaves_no_process(tmp_path):
     write(tmp_path / "a.jsonl", [{"text": f"第{i}号" + text(i, 60)} for i in range(2_500)])
 

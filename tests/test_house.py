@@ -114,10 +114,18 @@ def test_the_map_names_what_is_there():
 
 
 @pytest.mark.parametrize("name", [name for name in MODULES if "." in name])
-def test_a_room_exports_what_it_names(name):
+def test_a_module_can_be_imported_and_says_what_it_is(name):
     module = importlib.import_module(name)
     assert module.__doc__, "says what comes in and what goes out"
-    assert all(hasattr(module, exported) for exported in getattr(module, "__all__", []))
+
+
+def test_a_room_exports_its_stages():
+    from course_utils import corpora, merge_and_chat, parameter_budgeting, tokenizer_pruning, training, wiki_cleaning
+
+    stages = (wiki_cleaning.clean_dumps, corpora.deduplicate, tokenizer_pruning.prune_tokenizer,
+              parameter_budgeting.budget, training.pretrain, training.fine_tune, merge_and_chat.merge_lora,
+              merge_and_chat.evaluate)  # fmt: skip
+    assert all(callable(stage) and stage.__doc__ for stage in stages)
 
 
 def test_notebooks_have_their_names_in_one_place():

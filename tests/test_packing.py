@@ -149,7 +149,7 @@ cli.main()
 """
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [pytest.param(1, marks=pytest.mark.trial), 2])
 def test_a_killed_command_goes_on_where_it_was(folder, workers):
     write_rows(folder / "corpus.jsonl", documents(9_000))
 

@@ -174,7 +174,7 @@ from pathlib import Path
 
 absent = {"gensim", "opencc", "sentencepiece", "rensa", "joblib", "matplotlib", "zhplot", "scipy", "google"}
 find = PathFinder.find_spec
-PathFinder.find_spec = lambda name, *rest: None if name.partition(".")[0] in absent else find(name, *rest)
+PathFinder.find_spec = staticmethod(lambda name, *rest: None if name.partition(".")[0] in absent else find(name, *rest))
 sys.path.insert(0, sys.argv[2])
 from course_utils import road, steps
 from tests.conftest import tiny_profile

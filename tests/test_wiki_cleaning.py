@@ -225,11 +225,11 @@ def test_an_unknown_backend_is_refused(tmp_path):
 def test_a_killed_run_goes_on_at_its_next_shard_and_ends_with_the_same_bytes(tmp_path, small_batches):
     dump = write_dump(tmp_path / "dump.xml.bz2", [page(i, PROSE.replace("甲", f"甲{i}")) for i in range(400)])
     code = (
-        "import sys\nfrom pathlib import Path\nfrom course_utils.wiki_cleaning import cleaning as wiki_cleaning, dumps as wiki_dumps\n"
-        "wiki_dumps.BATCH_BYTES, wiki_cleaning.SHARD_BATCHES = 20_000, 3\n"
-        "clean, wait = wiki_cleaning.clean_batch, __import__('time').sleep\n"
-        "wiki_cleaning.clean_batch = lambda *given: (wait(0.05), clean(*given))[1]\n"
-        "wiki_cleaning.clean_dumps([Path(sys.argv[1])], Path(sys.argv[2]), workers=1)\n"
+        "import sys\nfrom pathlib import Path\nfrom course_utils.wiki_cleaning import cleaning, dumps\n"
+        "dumps.BATCH_BYTES, cleaning.SHARD_BATCHES = 20_000, 3\n"
+        "clean, wait = cleaning.clean_batch, __import__('time').sleep\n"
+        "cleaning.clean_batch = lambda *given: (wait(0.05), clean(*given))[1]\n"
+        "cleaning.clean_dumps([Path(sys.argv[1])], Path(sys.argv[2]), workers=1)\n"
     )
     run = subprocess.Popen([sys.executable, "-c", code, str(dump), str(tmp_path / "out")], cwd=REPOSITORY)
     while not list(tmp_path.glob(".out.unfinished-*/wiki-00001.jsonl")):

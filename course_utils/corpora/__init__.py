@@ -11,8 +11,3 @@ functions mapped over one) and ``normalisation`` (one way of writing).
 from .deduplication import deduplicate
 from .loading import corpus_files, load_corpus, load_rows, source_paths
 from .reading import document_text, read_jsonl, read_texts
-
-__all__ = [
-    "corpus_files", "deduplicate", "document_text", "load_corpus", "load_rows", "read_jsonl", "read_texts",
-    "source_paths",
-]  # fmt: skip

@@ -72,9 +72,6 @@ class Documents:
         chunk = bisect_right(self._starts, number) - 1
         return self.signatures[chunk][number - self._starts[chunk]]
 
-    def text(self, number: int) -> str:
-        return self.rows.data.column("text")[number].as_py()
-
 
 def deduplicate(
     sources: dict[str, Sequence[reading.Source]], out: Path,
@@ -107,7 +104,8 @@ def _code() -> str:
 def _deduplicate_into(folder: Path, sources: dict, max_documents: int | None, workers: int | None) -> dict:
     scratch = folder / "scratch"
     documents, spans, left_out = _prepare(scratch, sources, max_documents, workers)
-    keepers = first_equals(documents.digests)
+    _, first, which = np.unique(documents.digests, return_index=True, return_inverse=True)
+    keepers = first[which]  # of each document the first of the same digest
     keepers[documents.lengths < MIN_CHARACTERS] = -1
     if not (keepers >= 0).any():
         raise CourseError(f"no corpus holds a text of {MIN_CHARACTERS} characters: name files with documents")
@@ -116,13 +114,9 @@ def _deduplicate_into(folder: Path, sources: dict, max_documents: int | None, wo
     report = _report(documents, spans, left_out, keepers, similarities)
     artifacts.write_json(folder / "report.json", report)
     shutil.rmtree(scratch)
-    counts = [corpus["documents"] for corpus in report["corpora"].values()]
+    counts, kinds = [corpus["documents"] for corpus in report["corpora"].values()], sum(left_out.values(), [])
     summary = {fate: sum(count[fate] for count in counts) for fate in ("read", "kept", "exact", "near")}
-    kinds = [kind for corpus in left_out.values() for kind in corpus]
     return summary | ({"left_out": kinds} if kinds else {})
-
-
-# ------------------------------------------------------------------ one document
 
 
 def ngrams(texts: Sequence[str]):
@@ -173,9 +167,6 @@ def signatures(texts: Sequence[str]):
     return np.array(matrix.to_rows(), np.uint32).reshape(len(texts), BANDS * ROWS)
 
 
-# ------------------------------------------------------------------ first pass: normalise and sign
-
-
 def _prepare(scratch: Path, sources: dict, limit: int | None, workers: int | None) -> tuple[Documents, dict, dict]:
     """Read, normalise and sign every document. -> (them, the numbers of each corpus' own, its rows of no use)."""
     from datasets import List, Value, concatenate_datasets
@@ -217,15 +208,6 @@ def _normalise_and_sign(table):
     return pa.table(columns)
 
 
-# ------------------------------------------------------------------ what equals what
-
-
-def first_equals(digests):
-    """uint64 ``(documents,)`` -> int64 ``(documents,)``: the number of the first document of the same digest."""
-    _, first, which = np.unique(digests, return_index=True, return_inverse=True)
-    return first[which]
-
-
 def shared_bands(documents: Documents, numbers, scratch: Path) -> dict[int, list[int]]:
     """number -> keys of its bands that another of the documents ``numbers`` has too; most documents have none."""
     keys = np.memmap(scratch / "bands", np.uint64, "w+", shape=(BANDS, max(len(documents.lengths), 1)))
@@ -262,7 +244,7 @@ def find_near(documents: Documents, keepers, scratch: Path, threshold: float = T
 
     @lru_cache(256)  # those that stay are asked for again and again
     def ngrams_of(number: int):
-        return _distinct(documents.text(number))
+        return _distinct(documents.rows.data.column("text")[number].as_py())
 
     shared = shared_bands(documents, np.flatnonzero(keepers == np.arange(len(keepers))), scratch)
     kept: dict[int, list[int]] = defaultdict(list)  # key of a band -> documents that its owners are, or gave way to

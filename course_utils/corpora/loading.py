@@ -17,7 +17,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,8 +40,6 @@ PART_BYTES = 2**28  # between two lines of progress, and what a killed run does 
 BYTES_A_WORKER = 2**24  # a second of work, which is what starting a process takes: not for less
 BATCH_ROWS = 1_000  # that a mapped function gets at a time
 PROBLEM = ("problem", "place")  # columns of rows that cannot be used: why, and file:line
-
-# ------------------------------------------------------------------ reading
 
 
 def load_rows(
@@ -91,14 +89,9 @@ def _sorted_out(rows: "Dataset") -> tuple[Sequence[int], list[dict]]:
 
 
 def _parts(paths: Sequence[Path]) -> Iterator[list[Span]]:
-    """All spans of the files in order, ``PART_BYTES`` at a time."""
-    part = []
-    for span in chain.from_iterable(reading.spans(path, SPAN_BYTES) for path in paths):
-        part.append(span)
-        if sum(span.size for span in part) >= PART_BYTES:
-            yield part
-            part = []
-    if part:
+    """All spans of the files in order, about ``PART_BYTES`` at a time."""
+    spans = chain.from_iterable(reading.spans(path, SPAN_BYTES) for path in paths)
+    while part := list(islice(spans, max(1, PART_BYTES // SPAN_BYTES))):
         yield part
 
 
@@ -107,22 +100,16 @@ def _read_part(part: list[Span], read: Reader, features: dict, folder: Path, wor
     from datasets.exceptions import DatasetGenerationError
 
     workers = min(workers, sum(span.size for span in part) // BYTES_A_WORKER)
-    settings = {
-        "spans": [(artifacts.shown(span.path), span.start, span.end) for span in part],
-        "columns": list(features),
-        "read": read.__qualname__,
-        "code": artifacts.code_version(__file__, reading.__file__, sys.modules[read.__module__].__file__),
-    }
+    code = artifacts.code_version(__file__, reading.__file__, sys.modules[read.__module__].__file__)
+    spans = [(artifacts.shown(span.path), span.start, span.end) for span in part]
+    settings = {"spans": spans, "columns": list(features), "read": read.__qualname__, "code": code}
     inputs = {str(path): artifacts.sha256(path) for path in {span.path for span in part}}
     try:
         return Dataset.from_generator(
-            _rows,
-            features=Features(features),
-            cache_dir=str(folder / "rows"),
-            gen_kwargs={"spans": part, "read": read, "columns": tuple(features)},
-            num_proc=workers if workers > 1 else None,
+            _rows, features=Features(features), gen_kwargs={"spans": part, "read": read, "columns": tuple(features)},
+            num_proc=workers if workers > 1 else None, cache_dir=str(folder / "rows"),
             fingerprint=artifacts.fingerprint("rows", settings, inputs),
-        )
+        )  # fmt: skip
     except DatasetGenerationError as error:
         if isinstance(error.__cause__, CourseError):
             raise error.__cause__ from None
@@ -137,9 +124,6 @@ def _rows(spans: list[Span], read: Reader, columns: tuple[str, ...]) -> Iterator
             yield {**nothing, **reading.usable(row, read, place)}
         except Unusable as problem:
             yield {**nothing, "problem": str(problem), "place": place}
-
-
-# ------------------------------------------------------------------ mapping
 
 
 def mapped(
@@ -165,16 +149,10 @@ def mapped(
             part = dataset.select(range(start, min(start + rows, len(dataset))))
             mark = f"{fingerprint}-{start}-{rows}"
             done = part.with_format("arrow").map(
-                function,
-                batched=True,
-                batch_size=BATCH_ROWS,
-                num_proc=min(workers, len(part)) if workers > 1 else None,
-                remove_columns=dataset.column_names,
-                features=Features(features),
-                cache_file_name=str(folder / f"{mark}.arrow"),
-                load_from_cache_file=True,
-                new_fingerprint=mark,
-            )
+                function, batched=True, batch_size=BATCH_ROWS, remove_columns=dataset.column_names,
+                features=Features(features), num_proc=min(workers, len(part)) if workers > 1 else None,
+                cache_file_name=str(folder / f"{mark}.arrow"), load_from_cache_file=True, new_fingerprint=mark,
+            )  # fmt: skip
             parts.append(done.with_format(None))
             counted += sum(len(chunk.flatten()) for chunk in done.data.column(count).chunks) if count else 0
             rate = f" · {counted / (time.perf_counter() - started):,.0f} tokens/s" if count else ""
@@ -205,9 +183,6 @@ def quiet_workers() -> Iterator[None]:
             datasets.enable_progress_bars()
 
 
-# ------------------------------------------------------------------ the deduplicated corpora
-
-
 def source_paths(profile: Profile) -> dict[str, list[Path]]:
     """Files and folders that each corpus is made of, in order of precedence: the cleaned wiki, Baike, medicine."""
     wiki = artifacts.require(profile, "wiki_cleaning")
@@ -215,10 +190,8 @@ def source_paths(profile: Profile) -> dict[str, list[Path]]:
 
 
 def corpus_files(profile: Profile, name: str) -> list[Path]:
-    """The Arrow files of the deduplicated corpus ``wiki``, ``baike`` or ``medical``; none while it is not made.
-
-    (What a reader maps over a corpus, `datasets` lays beside them as cache-….arrow.)
-    """
+    """The Arrow files of the deduplicated corpus ``wiki``, ``baike`` or ``medical``; none while it is not made."""
+    # What a reader maps over a corpus, `datasets` lays beside them as cache-….arrow.
     return sorted((profile.dir("deduplication") / name).glob("data-*.arrow"))
 
 
@@ -231,6 +204,5 @@ def load_documents(folder: Path, name: str) -> "Dataset":
     """The documents of a corpus in a folder that ``deduplicate`` wrote; of one that was all copies, none."""
     from datasets import Value, load_from_disk
 
-    if (folder / name).is_dir():
-        return load_from_disk(str(folder / name))
-    return empty(dict.fromkeys(("id", "title", "text"), Value("string")))
+    columns = dict.fromkeys(("id", "title", "text"), Value("string"))
+    return load_from_disk(str(folder / name)) if (folder / name).is_dir() else empty(columns)

@@ -21,6 +21,7 @@ from typing import BinaryIO
 
 from .. import artifacts
 from ..errors import CourseError
+from . import downloading
 
 BLOCK = 2**20  # characters of a JSON array read at a time
 LONGEST_ELEMENT = 2**26  # characters; where an element of an array has no end by then, it is broken
@@ -52,27 +53,19 @@ class Span:
         return (self.path.stat().st_size if self.end is None else self.end) - self.start
 
 
-# ------------------------------------------------------------------ files
-
-
 def files(sources: Sequence[Source]) -> list[Path]:
     """The files of sources: themselves, the ``.jsonl`` of folders, what the Hub has. Raises CourseError for none."""
     found = []
     for source in sources:
-        path = _from_hub(source) if str(source).startswith("hf://") else Path(source)
+        path = Path(source)
+        if str(source).startswith("hf://"):
+            if not (match := re.fullmatch(r"hf://(datasets/[^/]+/[^/]+)/(.+)", str(source))):
+                raise CourseError(f"{source} is no file of the Hub: write hf://datasets/OWNER/NAME/FILE")
+            path = downloading.fetch_from_hub(*match.groups())
         if not path.exists():
             raise CourseError(f"{artifacts.shown(path)} is missing: name a file with rows, or a folder of .jsonl files")
         found += sorted(path.glob("*.jsonl")) if path.is_dir() else [path]
     return found
-
-
-def _from_hub(address: str) -> Path:
-    from .downloading import fetch_from_hub
-
-    match = re.fullmatch(r"hf://(datasets/[^/]+/[^/]+)/(.+)", address)
-    if not match:
-        raise CourseError(f"{address} is no file of the Hub: write hf://datasets/OWNER/NAME/FILE")
-    return fetch_from_hub(match[1], match[2])
 
 
 def spans(path: Path, size: int) -> Iterator[Span]:
@@ -129,11 +122,11 @@ def _parsed(line: bytes, is_json: bool) -> dict | Unusable:
     kind = "a JSON object" if is_json else "UTF-8 text"
     try:
         text = line.decode()
-        return _checked(json.loads(text)) if is_json else {"text": text}
+        return _checked(json.loads(text.strip())) if is_json else {"text": text}
     except UnicodeDecodeError:
         return Unusable(f"not {kind} (bytes that are not UTF-8)")
     except (ValueError, RecursionError) as error:
-        return Unusable(f"not {kind} ({getattr(error, 'msg', error)})")
+        return Unusable(f"not {kind} ({str(getattr(error, 'msg', error)).removesuffix(' at')})")
 
 
 def _checked(row: object) -> dict | Unusable:
@@ -170,9 +163,6 @@ def _elements(path: Path) -> Iterator[tuple[int, dict | Unusable]]:
     raise CourseError(f"{artifacts.shown(path)}:{line}: {problem} from here on: mend it or fetch it again")
 
 
-# ------------------------------------------------------------------ rows
-
-
 def usable(row: dict | Unusable, read: Reader, place: str) -> dict:
     """What a row is read as. Raises Unusable where it cannot be."""
     if isinstance(row, Unusable):
@@ -204,9 +194,6 @@ def read_texts(path: Path) -> Iterator[str]:
     Raises CourseError with file and line for what cannot be read.
     """
     return (row["text"] for row in read_as(path, plain_text))
-
-
-# ------------------------------------------------------------------ what a row is read as
 
 
 def document(row: dict, place: str) -> dict[str, str]:

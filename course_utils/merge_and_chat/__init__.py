@@ -9,5 +9,3 @@ Read ``generation`` first (a model loaded, a question answered), then ``merging`
 from .evaluation import evaluate
 from .generation import answer, as_prompts, generate, load, stream_answer
 from .merging import merge_lora
-
-__all__ = ["answer", "as_prompts", "evaluate", "generate", "load", "merge_lora", "stream_answer"]

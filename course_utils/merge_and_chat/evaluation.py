@@ -25,16 +25,10 @@ FACT_NAMES = {"seen": "asked in SFT", "pretrain_only": "only read"}
 
 
 def is_right(answer: str, question: dict) -> bool:
-    """Whether ``answer`` names at least ``needed`` of the accepted answers.
-
-    An accepted answer that begins with a digit must not be the tail of a longer number (1701年 is not 701年),
-    nor the same year before our era.
-    """
-    named = sum(
-        bool(re.search((r"(?<![\d前])" if accepted[0].isdigit() else "") + re.escape(accepted), answer))
-        for accepted in question["answers"]
-    )
-    return named >= question["needed"]
+    """Whether ``answer`` names at least ``needed`` of the accepted answers. An accepted answer that begins with a digit
+    must not be the tail of a longer number (1701年 is not 701年), nor the same year before our era."""
+    patterns = [(r"(?<![\d前])" if text[0].isdigit() else "") + re.escape(text) for text in question["answers"]]
+    return sum(bool(re.search(pattern, answer)) for pattern in patterns) >= question["needed"]
 
 
 def models(profile: Profile) -> list[tuple[str, Path, bool, int]]:
@@ -48,18 +42,15 @@ def models(profile: Profile) -> list[tuple[str, Path, bool, int]]:
 
 
 def evaluate(profile: Profile, *, force: bool = False) -> artifacts.Manifest:
-    """Let every model of the profile answer the evaluation and the demonstration questions.
-
-    Writes ``merge_and_chat/scoreboard``: ``scoreboard.json`` and ``answers.jsonl``, one line a model and question.
-    """
-    rows = models(profile)
-    tokenizer_folder = require(profile, "tokenizer_pruning")
+    """Let every model of the profile answer the evaluation and the demonstration questions. Writes
+    ``merge_and_chat/scoreboard``: ``scoreboard.json`` and ``answers.jsonl``, one line a model and question."""
+    rows, tokenizer_folder = models(profile), require(profile, "tokenizer_pruning")
 
     def make(folder: Path) -> dict:
-        questions, demo = list(read_jsonl(profile.evaluation)), list(read_jsonl(profile.demo_questions))
-        asked = [row["question"] for row in questions + demo]
+        exam, demo = list(read_jsonl(profile.evaluation)), list(read_jsonl(profile.demo_questions))
+        questions, board = exam + demo, {}
+        asked = [row["question"] for row in questions]
         asked_models = [("untrained", None, True, 1), *rows]
-        board = {}
         with (folder / "answers.jsonl").open("w", encoding="utf-8") as file:
             for name, path, chat, beams in track(asked_models, "asking the models", len(asked_models)):
                 if path is None:
@@ -69,26 +60,20 @@ def evaluate(profile: Profile, *, force: bool = False) -> artifacts.Manifest:
                     model, tokenizer = generation.load(path)
                 limit = 32 if not chat or path is None else generation.MAX_NEW_TOKENS
                 answers = generation.answer(model, tokenizer, asked, beams=beams, chat=chat, max_new_tokens=limit)
-                board[name] = score(questions, answers[: len(questions)])
-                for row, text in zip(questions + demo, answers, strict=True):
+                board[name] = score(exam, answers[: len(exam)])
+                for row, text in zip(questions, answers, strict=True):
                     right = is_right(text, row) if "answers" in row else None
                     line = {"model": name, "question": row["question"], "answer": text, "right": right}
                     file.write(json.dumps(line, ensure_ascii=False) + "\n")
         artifacts.write_json(folder / "scoreboard.json", board)
-        return {
-            name: split["common pretrain_only seen"]
-            for name, split in board.items()
-            if "full" in name or "LoRA" in name
-        }
+        tuned = [name for name in board if "full" in name or "LoRA" in name]
+        return {name: board[name]["common pretrain_only seen"] for name in tuned}
 
     return artifacts.build(
-        profile.dir("merge_and_chat", "scoreboard"),
-        make,
-        stage="merge_and_chat/scoreboard",
+        profile.dir("merge_and_chat", "scoreboard"), make, stage="merge_and_chat/scoreboard",
         settings={"lora_beams": LORA_BEAMS, "max_new_tokens": generation.MAX_NEW_TOKENS},
-        inputs=[profile.evaluation, profile.demo_questions, *(path for _, path, _, _ in rows)],
-        force=force,
-    )
+        inputs=[profile.evaluation, profile.demo_questions, *(path for _, path, _, _ in rows)], force=force,
+    )  # fmt: skip
 
 
 def score(questions: list[dict], answers: list[str]) -> dict[str, float]:

@@ -1,7 +1,7 @@
 """Merge a LoRA adapter into its base.
 
-In come the folders of a base model and of an adapter; out comes a plain model folder with the same logits, W + scale·B·A
-in place of each W.
+In come the folders of a base model and of an adapter; out comes a plain model folder with the same logits: each W
+becomes W + scale·B·A.
 """
 
 from pathlib import Path
@@ -14,10 +14,8 @@ from .generation import ADAPTER
 
 
 def merge_lora(base: Path, lora: Path, out: Path, *, force: bool = False) -> artifacts.Manifest:
-    """Add the adapter's update to the base's weights and save a plain model to ``out``.
-
-    The summary holds the largest difference between the logits of adapter and merged model on a probe.
-    """
+    """Add the adapter's update to the base's weights and save a plain model to ``out``. The summary holds the largest
+    difference between the logits of adapter and merged model on a probe."""
     if not (lora / ADAPTER).is_file():
         raise CourseError(f"{artifacts.shown(lora)} holds no LoRA adapter: it should contain {ADAPTER}")
     if not (base / "config.json").is_file():

@@ -10,13 +10,7 @@ for Hugging Face, ``report`` proves that nothing broke, ``embedding_transfer`` m
 
 from .embedding_transfer import carry_embeddings
 from .fast_tokenizers import fast_tokenizer, load_tokenizer
-from .packing import pack, pack_dataset, tokenize, tokenize_dataset, tokenize_files
+from .packing import pack, pack_dataset, tokenize_dataset, tokenize_files
 from .pruning import add_words, is_wanted, merge_path, prune, prune_tokenizer, read_words, with_capitals
 from .report import read_report
 from .sentencepiece_models import dead_pieces, fertility, load_model, processor, script, scripts
-
-__all__ = [
-    "add_words", "carry_embeddings", "dead_pieces", "fast_tokenizer", "fertility", "is_wanted", "load_model",
-    "load_tokenizer", "merge_path", "pack", "pack_dataset", "processor", "prune", "prune_tokenizer", "read_report",
-    "read_words", "script", "scripts", "tokenize", "tokenize_dataset", "tokenize_files", "with_capitals",
-]  # fmt: skip

@@ -14,8 +14,8 @@ Cost: some millions of tokens a second and core; on disk two bytes a token, twic
 
 import re
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice, pairwise
+from collections.abc import Callable, Iterable, Sequence
+from itertools import chain, islice, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,14 +31,9 @@ from .sentencepiece_models import SPACE
 if TYPE_CHECKING:
     from datasets import Dataset
 
-DOCUMENTS_AT_ONCE = 1_000  # a batch of ``tokenize``
+DOCUMENTS_AT_ONCE = 1_000  # that are encoded or packed together
 BITS_REMEMBERED = 1_000_000  # some 200 MB
 CUT = 0xFDD0  # a code point that Unicode sets aside for programs and never gives to a character
-
-
-def dtype(tokenizer):
-    """The smallest numpy type that holds every id of the tokenizer: uint16, or uint32 above 65,536 tokens."""
-    return np.uint16 if len(tokenizer) <= 2**16 else np.uint32
 
 
 class Encoder:
@@ -54,7 +49,7 @@ class Encoder:
         self.rust = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
         self.rust.no_padding()
         self.rust.no_truncation()
-        self.dtype = dtype(tokenizer)
+        self.dtype = np.uint16 if len(tokenizer) <= 2**16 else np.uint32
         self.end = self.dtype(tokenizer.eos_token_id).tobytes()
         self.__setstate__({})
 
@@ -97,15 +92,6 @@ class Encoder:
         """What names the ids that this tokenizer and this code make of inputs with these hashes."""
         settings = {"tokenizer": self.rust.to_str(), "end": self.end.hex(), "code": artifacts.code_version(__file__)}
         return artifacts.fingerprint(title, settings, inputs)
-
-
-def tokenize(tokenizer, texts: Iterable[str]) -> Iterator[list[bytes]]:
-    """-> batches of documents, each the bytes of its ids (of ``dtype``) and of the end-of-text token, in order.
-
-    In this process, for texts in memory; ``tokenize_dataset`` has processes.
-    """
-    texts = iter(texts)
-    yield from map(Encoder(tokenizer), iter(lambda: list(islice(texts, DOCUMENTS_AT_ONCE)), []))
 
 
 def _cutter(rust) -> Callable[[list[str]], tuple[list[str], list[int]]]:
@@ -200,7 +186,9 @@ def pack(tokenizer, texts: Iterable[str], block_size: int):
 
     -> array of shape ``(blocks, block_size)``; the last, incomplete block is dropped.
     """
-    ids = np.frombuffer(b"".join(b"".join(batch) for batch in tokenize(tokenizer, texts)), dtype(tokenizer))
+    encode, texts = Encoder(tokenizer), iter(texts)
+    batches = iter(lambda: list(islice(texts, DOCUMENTS_AT_ONCE)), [])
+    ids = np.frombuffer(b"".join(chain.from_iterable(map(encode, batches))), encode.dtype)
     count = len(ids) // block_size
     return ids[: count * block_size].reshape(count, block_size)
 

@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from copy import deepcopy
 from functools import cache, partial
-from itertools import chain, islice
+from itertools import chain, islice, pairwise
 from pathlib import Path
 
 from .. import artifacts
@@ -74,13 +74,9 @@ def add_words(model, words: Iterable[str]):
 
 
 def is_wanted(piece: str, words: set[str], *, keep_traditional: bool = False) -> bool:
-    """Whether the policy keeps a normal piece for its own sake.
-
-    Kept: Chinese that simplified text uses, digits, common punctuation and symbols, single ASCII letters in both cases,
-    and the listed words as they are written, with or without the leading space.
-    """
-    text = piece.replace(SPACE, "")
-    kind = script(piece)
+    """Whether the policy keeps a normal piece for its own sake: Chinese that simplified text uses, digits, common
+    punctuation and symbols, single ASCII letters, and the listed words as written, with or without leading space."""
+    text, kind = piece.replace(SPACE, ""), script(piece)
     if kind == "digits and punctuation":
         return all(map(_is_common, text))
     if kind == "traditional Chinese":
@@ -96,18 +92,15 @@ def _is_common(char: str) -> bool:
 
 
 def _merge(piece: str, scores: dict[str, float]) -> list[list[str]]:
-    """The parts of ``piece`` before the first and after each merge of BPE.
-
-    The algorithm is SentencePiece's: again and again merge the adjacent pair with the best score, leftmost first.
-    """
-    steps = [list(piece)]
-    while True:
-        parts = steps[-1]
-        candidates = [(-scores[a + b], i) for i, (a, b) in enumerate(zip(parts, parts[1:])) if a + b in scores]  # noqa: B905
-        if not candidates:
-            return steps
+    """The parts of ``piece`` before the first and after each merge of BPE, which is always that of the adjacent pair
+    with the best score, the leftmost of equals."""
+    parts = list(piece)
+    steps = [parts]
+    while candidates := [(-scores[a + b], i) for i, (a, b) in enumerate(pairwise(parts)) if a + b in scores]:
         _, i = min(candidates)
-        steps.append([*parts[:i], parts[i] + parts[i + 1], *parts[i + 2 :]])
+        parts = [*parts[:i], parts[i] + parts[i + 1], *parts[i + 2 :]]
+        steps.append(parts)
+    return steps
 
 
 def merge_path(piece: str, scores: dict[str, float]) -> set[str]:
@@ -123,9 +116,8 @@ def prune(
 
     ``wanted(piece, words)`` is the policy. With ``vocab_size`` at most so many pieces are kept, those that ``texts``
     use most, each with its merges. ``closure=False`` deletes pieces naively, as a lesson: BPE pieces built through
-    deleted ones die. Control, unknown, byte and user-defined pieces always stay; missing marks are added.
-
-    Raises CourseError when ``vocab_size`` has no room for these and the ASCII letters and digits.
+    deleted ones die. Control, unknown, byte and user-defined pieces always stay; missing marks are added. Raises
+    CourseError when ``vocab_size`` has no room for these and the ASCII letters and digits.
     """
     scores = normal_pieces(model)
     chosen = {text for text in scores if wanted(text, words)}
@@ -134,7 +126,7 @@ def prune(
     pruned, id_map = _only(model, kept)
     if vocab_size is not None:
         room = vocab_size - len(pruned.pieces) + len(kept)
-        kept = _most_used(_by_use(pruned, texts), paths, scores, room)
+        kept = _most_used(pruned, texts, paths, scores, room)
         pruned, id_map = _only(model, kept)
     reasons = {"special": len(id_map) - len(kept), "wanted": len(kept & chosen), "merge closure": len(kept - chosen)}
     return pruned, id_map, {reason: count for reason, count in reasons.items() if count}
@@ -142,12 +134,10 @@ def prune(
 
 def _only(model, kept: set[str]):
     """-> (a copy of the model with these normal pieces and all others, id map old → new)."""
-    pruned, id_map = deepcopy(model), {}
+    stay = [i for i, piece in enumerate(model.pieces) if piece.type != piece.NORMAL or piece.piece in kept]
+    pruned, id_map = deepcopy(model), {old_id: new_id for new_id, old_id in enumerate(stay)}
     del pruned.pieces[:]
-    for old_id, piece in enumerate(model.pieces):
-        if piece.type != piece.NORMAL or piece.piece in kept:
-            id_map[old_id] = len(pruned.pieces)
-            pruned.pieces.append(piece)
+    pruned.pieces.extend(model.pieces[i] for i in stay)
     for name in ("unk_id", "bos_id", "eos_id", "pad_id"):
         setattr(pruned.trainer_spec, name, id_map.get(getattr(model.trainer_spec, name), -1))
     add_marks(pruned)
@@ -155,22 +145,13 @@ def _only(model, kept: set[str]):
     return pruned, id_map
 
 
-def _by_use(pruned, texts: Iterable[str]) -> list[str]:
-    """The normal pieces: ASCII letters and digits first, then by how often the texts use them."""
-    encoder, texts, used = processor(pruned), iter(texts), Counter()
+def _most_used(pruned, texts: Iterable[str], paths: Callable, scores: dict[str, float], room: int) -> set[str]:
+    """As many normal pieces as there is room for, each with what it is merged from: ASCII letters and digits first,
+    then those that the texts use most."""
+    encoder, texts, used, kept = processor(pruned), iter(texts), Counter(), set()
     while batch := list(islice(texts, 1_000)):
         used.update(chain.from_iterable(encoder.encode(batch)))
-    return sorted(normal_pieces(pruned), key=lambda p: (not _is_basic(p), -used[encoder.piece_to_id(p)]))
-
-
-def _is_basic(piece: str) -> bool:
-    return len(piece) == 1 and piece.isascii() and piece.isalnum()
-
-
-def _most_used(ranked: Sequence[str], paths: Callable, scores: dict[str, float], room: int) -> set[str]:
-    """As many pieces as there is room for, the first ones first, each with what it is merged from."""
-    kept = set()
-    for piece in ranked:
+    for piece in sorted(normal_pieces(pruned), key=lambda p: (not _is_basic(p), -used[encoder.piece_to_id(p)])):
         path = paths(piece) & scores.keys()
         if len(kept | path) <= room:
             kept |= path
@@ -179,18 +160,21 @@ def _most_used(ranked: Sequence[str], paths: Callable, scores: dict[str, float],
     return kept
 
 
+def _is_basic(piece: str) -> bool:
+    return len(piece) == 1 and piece.isascii() and piece.isalnum()
+
+
 def prune_tokenizer(
     old: Path, out: Path, retain_words: Path, *, hidden_size: int, cased: bool = False, add_missing: bool = False,
     keep_traditional: bool = False, vocab_size: int | None = None, corpus: Sequence[Path] = (), force: bool = False,
 ) -> artifacts.Manifest:  # fmt: skip
     """Prune ``old`` and write ``tokenizer.model``, the Hugging Face tokenizer, ``id_map.json`` and ``report.json``.
 
-    ``out`` is a folder, or a file name ending in ``.model``: then the folder is that name without the ending, and a
-    copy of the pruned model is laid at the file name too. Nothing foreign is overwritten.
-
-    ``hidden_size`` (weights a row) is what the report reckons savings with. ``cased`` keeps listed words with a capital
-    letter too, ``add_missing`` adds those that ``old`` lacks, ``keep_traditional`` keeps traditional Chinese.
-    ``vocab_size`` keeps at most so many pieces, the most frequent in ``corpus`` (.jsonl files with "text", or plain).
+    ``out`` is a folder, or a file name ending in ``.model``: then the folder is that name without the ending, and the
+    pruned model is copied to the file name too. Nothing foreign is overwritten. The report reckons savings with
+    ``hidden_size`` weights a row. ``cased`` keeps listed words with a capital letter too, ``add_missing`` adds those
+    that ``old`` lacks, ``keep_traditional`` keeps traditional Chinese, ``vocab_size`` at most so many pieces, the most
+    frequent in ``corpus`` (.jsonl files with "text", or plain).
     """
     target = out.with_suffix("") if out.suffix == ".model" else out
     _check_output(out, target, [old, retain_words])
@@ -210,19 +194,17 @@ def prune_tokenizer(
         artifacts.write_json(folder / "id_map.json", id_map)
         report = make_report(model, pruned, hidden_size) | {"kept": reasons}
         artifacts.write_json(folder / "report.json", report)
+        change, saved = report["fertility"]["Chinese"]["change"], report["each_table"]["megabytes_saved"]
         return {
             "pieces": len(pruned.pieces), "pruned_from": len(model.pieces),
-            "dead": len(report["dead_pieces"]["after"]),
-            "Chinese_tokens": f"{report['fertility']['Chinese']['change']:+.1%}",
-            "MB_saved": report["each_table"]["megabytes_saved"],
+            "dead": len(report["dead_pieces"]["after"]), "Chinese_tokens": f"{change:+.1%}", "MB_saved": saved,
         }  # fmt: skip
 
-    settings = {
-        "chat_template": CHAT_TEMPLATE, "hidden_size": hidden_size, "cased": cased, "add_missing": add_missing,
-        "keep_traditional": keep_traditional, "vocab_size": vocab_size,
-    }  # fmt: skip
-    inputs = [old, retain_words, *corpus]
-    manifest = artifacts.build(target, make, stage="tokenizer_pruning", settings=settings, inputs=inputs, force=force)
+    manifest = artifacts.build(
+        target, make, stage="tokenizer_pruning", inputs=[old, retain_words, *corpus], force=force,
+        settings={"chat_template": CHAT_TEMPLATE, "hidden_size": hidden_size, "cased": cased,
+                  "add_missing": add_missing, "keep_traditional": keep_traditional, "vocab_size": vocab_size},
+    )  # fmt: skip
     if out != target:
         partial_file = out.with_name(f".{out.name}.partial")
         shutil.copyfile(target / "tokenizer.model", partial_file)

@@ -10,5 +10,3 @@ Read ``pretraining`` first, then ``full_vs_lora_sft``: a stage each. ``running``
 
 from .full_vs_lora_sft import fine_tune
 from .pretraining import pretrain
-
-__all__ = ["fine_tune", "pretrain"]

@@ -11,16 +11,19 @@ low-rank update B·A, scaled by alpha / r.
 import os
 import shutil
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from .. import artifacts
 from ..corpora import loading, reading
-from ..corpora.loading import HELD_OUT_EVERY
 from ..errors import CourseError
 from ..profiles import Profile
+from ..steps import METHODS
 from ..tokenizer_pruning import load_tokenizer
 from . import running
 
@@ -51,10 +54,8 @@ def conversation(question: str, answer: str | None = None) -> list[dict]:
 
 
 def encode(tokenizer, question: str, answer: str, max_length: int) -> dict:
-    """-> ``input_ids`` and ``labels`` of one exchange, lists of at most ``max_length`` token ids.
-
-    Labels are the ids where the assistant speaks (its end token too) and -100 elsewhere.
-    """
+    """-> ``input_ids`` and ``labels`` of one exchange, lists of at most ``max_length`` token ids. Labels are the ids
+    where the assistant speaks (its end token too) and -100 elsewhere."""
     return next(_encoded(tokenizer, [question], [answer], max_length))
 
 
@@ -71,9 +72,8 @@ def _encode_table(table, tokenizer, max_length: int):
     import pyarrow as pa
 
     encoded = list(_encoded(tokenizer, table["question"].to_pylist(), table["answer"].to_pylist(), max_length))
-    ids = pa.list_(pa.int32())
-    columns = {name: pa.array([row[name] for row in encoded], ids) for name in ("input_ids", "labels")}
-    return pa.table(columns | {"length": pa.array([len(row["labels"]) for row in encoded], pa.int32())})
+    ids, labels = (pa.array([row[name] for row in encoded], pa.list_(pa.int32())) for name in ("input_ids", "labels"))
+    return pa.table({"input_ids": ids, "labels": labels, "length": ids.value_lengths()})
 
 
 def encode_dataset(
@@ -87,24 +87,18 @@ def encode_dataset(
     rows, left_out = loading.load_rows([source], instruction, columns, folder, title=title, limit=limit)
     settings = {"tokenizer": tokenizer.backend_tokenizer.to_str(), "template": tokenizer.chat_template, "limit": limit,
                 "max_length": max_length, "code": artifacts.code_version(__file__)}  # fmt: skip
-    ids = List(Value("int32"))
-    encoded = loading.mapped(
-        rows,
-        partial(_encode_table, tokenizer=tokenizer, max_length=max_length),
-        folder,
-        title=f"encoding {title}",
-        fingerprint=artifacts.fingerprint("conversations", settings, {str(source): artifacts.sha256(source)}),
-        features={"input_ids": ids, "labels": ids, "length": Value("int32")},
-        count="input_ids",
-    )
-    return encoded, left_out
+    mark = artifacts.fingerprint("conversations", settings, {str(source): artifacts.sha256(source)})
+    features = {"input_ids": List(Value("int32")), "labels": List(Value("int32")), "length": Value("int32")}
+    work = partial(_encode_table, tokenizer=tokenizer, max_length=max_length)
+    options = {"title": f"encoding {title}", "fingerprint": mark, "features": features, "count": "input_ids"}
+    return loading.mapped(rows, work, folder, **options), left_out
 
 
+@dataclass(frozen=True)
 class Collator:
     """Pads a batch to its longest conversation. -> int64 tensors ``(batch, longest)``."""
 
-    def __init__(self, pad_id: int):
-        self.pad_id = pad_id
+    pad_id: int
 
     def __call__(self, rows: list[dict]) -> dict:
         import torch
@@ -114,13 +108,9 @@ class Collator:
         def padded(key: str, filler: int):
             return torch.tensor([row[key] + [filler] * (longest - len(row[key])) for row in rows])
 
-        ids = padded("input_ids", self.pad_id)
         lengths = torch.tensor([[len(row["input_ids"])] for row in rows])
-        return {
-            "input_ids": ids,
-            "labels": padded("labels", IGNORED),
-            "attention_mask": (torch.arange(longest)[None] < lengths).long(),
-        }
+        ids, labels = padded("input_ids", self.pad_id), padded("labels", IGNORED)
+        return {"input_ids": ids, "labels": labels, "attention_mask": (torch.arange(longest) < lengths).long()}
 
 
 def with_lora(model, settings):
@@ -133,12 +123,10 @@ def with_lora(model, settings):
 
 
 def fine_tune(profile: Profile, base: str, method: str, *, force: bool = False) -> artifacts.Manifest:
-    """Fine-tune the base model ``base`` ('common' or 'medical') by ``method`` ('full' or 'lora').
-
-    Writes ``full_vs_lora_sft/<base>-<method>``. Raises CourseError when an input is missing or a row is not readable.
-    """
-    if method not in ("full", "lora"):
-        raise CourseError(f"unknown method {method!r}: choose full or lora")
+    """Fine-tune the base model ``base`` ('common' or 'medical') by ``method`` ('full' or 'lora'). Writes
+    ``full_vs_lora_sft/<base>-<method>``. Raises CourseError when an input is missing or a row is not readable."""
+    if method not in METHODS:
+        raise CourseError(f"unknown method {method!r}: choose {' or '.join(METHODS)}")
     if base not in profile.instructions:
         raise CourseError(f"unknown base model {base!r}: choose one of {', '.join(profile.instructions)}")
     base_folder, source = artifacts.require(profile, "pretraining", base), profile.instructions[base]
@@ -147,11 +135,10 @@ def fine_tune(profile: Profile, base: str, method: str, *, force: bool = False) 
     def make(folder: Path) -> dict:
         from transformers import AutoModelForCausalLM, set_seed
 
-        data = folder / "data"
-        tokenizer = load_tokenizer(base_folder)
+        data, tokenizer = folder / "data", load_tokenizer(base_folder)
         with running.together().main_process_first():  # the others find the files
-            length, limit = profile.sft_max_length, profile.max_documents
-            rows, left_out = encode_dataset(source, tokenizer, length, data, limit=limit)
+            size, limit = profile.sft_max_length, profile.max_documents
+            rows, left_out = encode_dataset(source, tokenizer, size, data, limit=limit)
         set_seed(running.SEED)
         how = {"local_files_only": True, "attn_implementation": running.attention()}
         model = AutoModelForCausalLM.from_pretrained(base_folder, **how)
@@ -160,45 +147,21 @@ def fine_tune(profile: Profile, base: str, method: str, *, force: bool = False) 
             # Relative, so that the adapter finds its base wherever the artifacts are moved.
             model.peft_config["default"].base_model_name_or_path = os.path.relpath(base_folder, folder)
         trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
-        numbers = range(len(rows))
-        train = rows.select([number for number in numbers if number % HELD_OUT_EVERY])
-        held_out = rows.select(numbers[::HELD_OUT_EVERY])
+        numbers = np.arange(len(rows))
+        train = rows.select(numbers[numbers % loading.HELD_OUT_EVERY > 0])
         tokens = sum(train["length"][:])
-        log = _train(model, tokenizer, train, held_out, settings, folder, title=f"fine-tuning {base}, {method}")
+        loss = running.train(
+            model, tokenizer, train, rows.select(numbers[::loading.HELD_OUT_EVERY]), settings, folder,
+            title=f"fine-tuning {base}, {method}", tokens=tokens * settings.epochs, evaluations=6, save_minutes=10,
+            collate=Collator(tokenizer.pad_token_id), sampling="group_by_length",
+        )  # fmt: skip
         shutil.rmtree(data, ignore_errors=True)
-        running.save(model, tokenizer, folder)
-        last = [entry["eval_loss"] for entry in log if "eval_loss" in entry][-1]
         summary = {"trained_parameters": trained, "conversations": len(train), "tokens": tokens}
-        return summary | {"held_out_loss": round(last, 4)} | ({"left_out": left_out} if left_out else {})
+        return summary | {"held_out_loss": round(loss, 4)} | ({"left_out": left_out} if left_out else {})
 
     return artifacts.build(
-        profile.dir("full_vs_lora_sft", f"{base}-{method}"),
-        make,
-        stage=f"full_vs_lora_sft/{base}-{method}",
+        profile.dir("full_vs_lora_sft", f"{base}-{method}"), make, stage=f"full_vs_lora_sft/{base}-{method}",
         settings={"method": method, method: vars(settings), "max_length": profile.sft_max_length,
                   "max_documents": profile.max_documents, "seed": running.SEED},
-        inputs=[base_folder, source],
-        resumable=True,
-        force=force,
+        inputs=[base_folder, source], resumable=True, force=force,
     )  # fmt: skip
-
-
-def _train(
-    model, tokenizer, train: "Dataset", held_out: "Dataset", settings, folder: Path, *, title: str
-) -> list[dict]:
-    """Train to the end. -> the log."""
-    from transformers import Trainer
-
-    steps = running.steps_in(len(train), settings)
-    args = running.arguments(folder, settings, total_steps=steps, evaluations=6, save_minutes=10)
-    args.train_sampling_strategy = "group_by_length"
-    per_step = sum(train["length"][:]) * settings.epochs / steps
-    trainer = Trainer(
-        model=model,
-        args=args,
-        train_dataset=train,
-        eval_dataset=held_out,
-        data_collator=Collator(tokenizer.pad_token_id),
-        callbacks=[running.progress(title, steps, per_step, 10)],
-    )
-    return running.run(trainer, folder)

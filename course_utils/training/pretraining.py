@@ -28,10 +28,8 @@ if TYPE_CHECKING:
 
 def training_blocks(profile: Profile, corpus: str, tokenizer, folder: Path) -> tuple["Dataset", "Dataset"]:
     """-> (training blocks, held-out blocks): rows of ``input_ids``, ``block_size`` each, mapped from files in a folder.
-
     Every fiftieth document is held out; the blocks of the others stand there as often as the profile's mix reads that
-    corpus. Raises CourseError where there is too little text for one block of each.
-    """
+    corpus. Raises CourseError where there is too little text for one block of each."""
     from datasets import concatenate_datasets
 
     size, encoder = profile.pretraining.block_size, Encoder(tokenizer)
@@ -55,15 +53,11 @@ def make_model(shape: ModelShape, tokenizer, *, seed: int = running.SEED):
     from transformers import LlamaConfig, LlamaForCausalLM
 
     torch.manual_seed(seed)
+    marks = {name: getattr(tokenizer, name) for name in ("bos_token_id", "eos_token_id", "pad_token_id")}
     config = LlamaConfig(
-        **vars(shape),
-        vocab_size=len(tokenizer),
-        num_key_value_heads=shape.num_attention_heads,
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
+        **vars(shape), **marks, vocab_size=len(tokenizer), num_key_value_heads=shape.num_attention_heads,
         attn_implementation=running.attention(),
-    )
+    )  # fmt: skip
     return LlamaForCausalLM(config)
 
 
@@ -76,10 +70,8 @@ def as_batch(blocks: list[dict]) -> dict:
 
 
 def pretrain(profile: Profile, corpus: str, *, force: bool = False) -> artifacts.Manifest:
-    """Train the base model of ``corpus`` ('common' or 'medical') and save it to ``pretraining/<corpus>``.
-
-    A killed run is taken up again at its last checkpoint. Raises CourseError when an input is missing.
-    """
+    """Train the base model of ``corpus`` ('common' or 'medical') and save it to ``pretraining/<corpus>``. A killed run
+    is taken up again at its last checkpoint. Raises CourseError when an input is missing."""
     if corpus not in profile.mix:
         raise CourseError(f"unknown corpus {corpus!r}: choose one of {', '.join(profile.mix)}")
     tokenizer_folder = artifacts.require(profile, "tokenizer_pruning")
@@ -87,41 +79,25 @@ def pretrain(profile: Profile, corpus: str, *, force: bool = False) -> artifacts
     settings, mix = profile.pretraining, profile.mix[corpus]
 
     def make(folder: Path) -> dict:
-        from transformers import Trainer
-
-        tokenizer = load_tokenizer(tokenizer_folder)
-        tokens = folder / "tokens"
+        tokens, tokenizer = folder / "tokens", load_tokenizer(tokenizer_folder)
         with running.together().main_process_first():  # the others find the files
-            train, held_out = training_blocks(profile, corpus, tokenizer, tokens)
+            rows, held_out = training_blocks(profile, corpus, tokenizer, tokens)
         model = make_model(profile.model, tokenizer)
-        steps = running.steps_in(len(train), settings)
-        per_step = settings.block_size * running.batch(settings)
-        trainer = Trainer(
-            model=model,
-            args=running.arguments(folder, settings, total_steps=steps, save_minutes=settings.save_minutes),
-            train_dataset=train.with_format("numpy"),
-            eval_dataset=held_out.with_format("numpy"),
-            data_collator=as_batch,
-            optimizers=(running.optimizer(model, settings), None),
-            callbacks=[running.progress(f"pretraining {corpus}", steps, per_step, settings.save_minutes)],
-        )
-        log = running.run(trainer, folder)
+        seen = running.steps_in(len(rows), settings) * running.batch(settings) * settings.block_size
+        loss = running.train(
+            model, tokenizer, rows.with_format("numpy"), held_out.with_format("numpy"), settings, folder,
+            title=f"pretraining {corpus}", tokens=seen, collate=as_batch, evaluations=8,
+            save_minutes=settings.save_minutes, optimizer=running.optimizer(model, settings),
+        )  # fmt: skip
         shutil.rmtree(tokens, ignore_errors=True)
-        running.save(model, tokenizer, folder)
-        last = [entry["eval_loss"] for entry in log if "eval_loss" in entry][-1]
         return {
-            "parameters": model.num_parameters(),
-            "tokens_per_epoch": len(train) * settings.block_size,
-            "tokens_seen": int(steps * per_step),
-            "held_out_perplexity": round(math.exp(last), 2),
-        }
+            "parameters": model.num_parameters(), "tokens_per_epoch": len(rows) * settings.block_size,
+            "tokens_seen": seen, "held_out_perplexity": round(math.exp(loss), 2),
+        }  # fmt: skip
 
     return artifacts.build(
-        profile.dir("pretraining", corpus),
-        make,
-        stage=f"pretraining/{corpus}",
+        profile.dir("pretraining", corpus), make, stage=f"pretraining/{corpus}",
         settings={"model": vars(profile.model), "pretraining": vars(settings), "mix": mix, "seed": running.SEED},
         inputs=[tokenizer_folder, *(path for name in mix for path in corpora.corpus_files(profile, name))],
-        resumable=True,
-        force=force,
-    )
+        resumable=True, force=force,
+    )  # fmt: skip

@@ -9,14 +9,21 @@ import os
 import shutil
 import time
 import warnings
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .. import processes
 from ..parameter_budgeting import device_name, has_fast_bf16
 from ..progress import Line
 
+if TYPE_CHECKING:
+    from datasets import Dataset
+
 SEED = 42
 LOG = "log.json"
+CHECKPOINTS = "checkpoints"
 
 
 def attention() -> str:
@@ -24,47 +31,29 @@ def attention() -> str:
     return "eager" if device_name() == "cpu" else "sdpa"
 
 
-def arguments(folder: Path, settings, *, total_steps: int, evaluations: int = 8, save_minutes: float | None = None):
+def arguments(folder: Path, settings, *, total_steps: int, evaluations: int):
     """``TrainingArguments`` from a profile's settings. Deterministic: one seed for weights, order and dropout."""
     import transformers
 
     hush_libraries()  # our progress line shows more
-    cuda = device_name() == "cuda"
+    cuda, bf16 = device_name() == "cuda", has_fast_bf16()
     return transformers.TrainingArguments(
-        output_dir=str(folder / "checkpoints"),
-        per_device_train_batch_size=settings.batch_size,
-        per_device_eval_batch_size=2 * settings.batch_size,
-        gradient_accumulation_steps=settings.gradient_accumulation_steps,
-        num_train_epochs=settings.epochs,
-        learning_rate=settings.learning_rate,
-        lr_scheduler_type="cosine",
-        warmup_steps=max(1, round(settings.warmup_fraction * total_steps)),
-        weight_decay=settings.weight_decay,
-        adam_beta2=0.95,
-        max_grad_norm=1.0,
-        optim="adamw_torch_fused",
-        use_cpu=device_name() == "cpu",
-        bf16=has_fast_bf16(),
-        fp16=cuda and not has_fast_bf16(),
-        eval_strategy="steps",
-        eval_steps=max(1, total_steps // evaluations),
-        logging_steps=max(1, total_steps // 60),
-        save_strategy="no" if save_minutes is None else "steps",
+        output_dir=str(folder / CHECKPOINTS), save_strategy="steps", save_total_limit=2,
         save_steps=10**9,  # the clock decides, see progress()
-        save_total_limit=2,
-        report_to="none",
-        disable_tqdm=True,
-        seed=SEED,
-        data_seed=SEED,
-        remove_unused_columns=False,
-        dataloader_pin_memory=cuda,
-    )
+        per_device_train_batch_size=settings.batch_size, per_device_eval_batch_size=2 * settings.batch_size,
+        gradient_accumulation_steps=settings.gradient_accumulation_steps, num_train_epochs=settings.epochs,
+        learning_rate=settings.learning_rate, lr_scheduler_type="cosine",
+        warmup_steps=max(1, round(settings.warmup_fraction * total_steps)),
+        optim="adamw_torch_fused", weight_decay=settings.weight_decay, adam_beta2=0.95, max_grad_norm=1.0,
+        use_cpu=device_name() == "cpu", bf16=bf16, fp16=cuda and not bf16, dataloader_pin_memory=cuda,
+        eval_strategy="steps", eval_steps=max(1, total_steps // evaluations), logging_steps=max(1, total_steps // 60),
+        report_to="none", disable_tqdm=True, seed=SEED, data_seed=SEED, remove_unused_columns=False,
+    )  # fmt: skip
 
 
 def hush_libraries() -> None:
-    """Switch off what tells a learner nothing: bars that count the tensors of a small file, chatter about defaults, and
-    two warnings of PEFT 0.21 (an attribute of transformers by its old name; a base that it looks for where the adapter
-    does not say)."""
+    """Switch off what tells a learner nothing: bars that count a small file's tensors, chatter about defaults, and two
+    warnings of PEFT 0.21 (transformers' old name of an attribute; a base sought where the adapter does not say)."""
     import transformers
 
     transformers.logging.set_verbosity_error()
@@ -75,11 +64,9 @@ def hush_libraries() -> None:
 
 def optimizer(model, settings):
     """AdamW (Loshchilov & Hutter 2019, https://arxiv.org/abs/1711.05101) with a learning rate of its own for the token
-    embeddings, and weight decay on matrices alone.
-
-    A row of the embedding learns only when its token occurs, and with tied weights it also carries the scale of the
-    logits, so small models learn many times faster when it may move in larger steps: `benchmarks/embedding_rate.py`.
-    """
+    embeddings, and weight decay on matrices alone. A row of the embedding learns only when its token occurs, and tied
+    it also carries the logits' scale, so small models learn many times faster when it may move in larger steps:
+    `benchmarks/embedding_rate.py`."""
     import torch
 
     table = model.get_input_embeddings().weight
@@ -93,10 +80,8 @@ def optimizer(model, settings):
 
 
 def together():
-    """Wait for the other processes of this training, if `torchrun` or `accelerate launch` started any.
-
-    -> accelerate's ``PartialState``, whose ``main_process_first()`` is a context.
-    """
+    """Wait for the other processes of this training, if `torchrun` or `accelerate launch` started any. -> accelerate's
+    ``PartialState``, whose ``main_process_first()`` is a context."""
     from accelerate import PartialState
 
     state = PartialState(cpu=device_name() == "cpu")
@@ -119,7 +104,7 @@ def steps_in(examples: int, settings) -> int:
     return max(1, round(-(-examples // batch(settings)) * settings.epochs))
 
 
-def progress(title: str, total_steps: int, tokens_per_step: float, save_minutes: float | None = None):
+def progress(title: str, total_steps: int, tokens_per_step: float, save_minutes: float):
     """A Trainer callback: a progress line with loss, tokens/s and time left; a checkpoint every ``save_minutes``."""
     from transformers import TrainerCallback
 
@@ -135,7 +120,7 @@ def progress(title: str, total_steps: int, tokens_per_step: float, save_minutes:
             speed = (state.global_step - self.first) * tokens_per_step / (time.perf_counter() - self.started)
             shown = f"{title} · loss {float(self.loss):.3f}" if self.loss is not None else title
             self.line.update(state.global_step, f"{shown} · {speed:,.0f} tokens/s")
-            if save_minutes is not None and self.agreed(time.monotonic() - self.saved > 60 * save_minutes, args.device):
+            if self.agreed(time.monotonic() - self.saved > 60 * save_minutes, args.device):
                 self.saved, control.should_save = time.monotonic(), True
 
         def agreed(self, wish, device):
@@ -154,44 +139,44 @@ def progress(title: str, total_steps: int, tokens_per_step: float, save_minutes:
     return Shown()
 
 
-def run(trainer, folder: Path) -> list[dict]:
-    """Train to the end, from the newest whole checkpoint in ``folder`` if a killed run left one. -> the log's entries.
+def train(
+    model, tokenizer, rows: "Dataset", held_out: "Dataset", settings, folder: Path,
+    *, title: str, tokens: float, collate: Callable, evaluations: int, save_minutes: float,
+    optimizer=None, sampling: str = "random",
+) -> float:  # fmt: skip
+    """Train to the end, from the newest whole checkpoint in ``folder`` if a killed run left one. -> held-out loss.
+    ``tokens`` is how many the model will see, all epochs; without ``optimizer`` it is the Trainer's AdamW. The main
+    process writes model or adapter (safetensors), tokenizer, and ``log.json``, whose entries have ``step``, ``epoch``
+    and ``loss`` or ``eval_loss`` (nats per token); then it removes the checkpoints."""
+    from transformers import PrinterCallback, Trainer
 
-    Each entry has ``step``, ``epoch`` and ``loss`` or ``eval_loss`` (nats per token). The main process writes the log
-    to ``log.json`` and removes the checkpoints: the finished model takes their place.
-    """
-    from transformers import PrinterCallback
-
+    steps = steps_in(len(rows), settings)
+    args = arguments(folder, settings, total_steps=steps, evaluations=evaluations)
+    args.train_sampling_strategy = sampling
+    trainer = Trainer(
+        model=model, args=args, train_dataset=rows, eval_dataset=held_out, data_collator=collate,
+        optimizers=(optimizer, None), callbacks=[progress(title, steps, tokens / steps, save_minutes)],
+    )  # fmt: skip
     trainer.remove_callback(PrinterCallback)  # the progress line shows the loss
-    checkpoints = folder / "checkpoints"
-    trainer.train(resume_from_checkpoint=newest_checkpoint(checkpoints))
-    entries = [
-        {key: entry[key] for key in ("step", "epoch", "loss", "eval_loss", "learning_rate") if key in entry}
-        for entry in trainer.state.log_history
-        if "loss" in entry or "eval_loss" in entry
-    ]
+    trainer.train(resume_from_checkpoint=newest_checkpoint(folder / CHECKPOINTS))
+    told = ("step", "epoch", "loss", "eval_loss", "learning_rate")
+    entries = (entry for entry in trainer.state.log_history if "loss" in entry or "eval_loss" in entry)
+    log = [{key: entry[key] for key in told if key in entry} for entry in entries]
     if processes.is_main():
-        (folder / LOG).write_text(json.dumps(entries, indent=1) + "\n", encoding="utf-8")
-        shutil.rmtree(checkpoints, ignore_errors=True)
-    return entries
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+        (folder / LOG).write_text(json.dumps(log, indent=1) + "\n", encoding="utf-8")
+        shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
+    return [entry["eval_loss"] for entry in log if "eval_loss" in entry][-1]
 
 
 def newest_checkpoint(folder: Path) -> str | None:
     """The newest whole checkpoint: a run may be killed while it writes one, and the Trainer writes its state last."""
     for path in sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]), reverse=True):
-        try:
+        with suppress(FileNotFoundError, json.JSONDecodeError):
             json.loads((path / "trainer_state.json").read_text(encoding="utf-8"))
             return str(path)
-        except (FileNotFoundError, json.JSONDecodeError):
-            continue
     return None
-
-
-def save(model, tokenizer, folder: Path) -> None:
-    """Write a trained model or adapter, and its tokenizer: safetensors and JSON, by the main process alone."""
-    if processes.is_main():
-        model.save_pretrained(folder)
-        tokenizer.save_pretrained(folder)
 
 
 def read_log(folder: Path) -> list[dict]:

@@ -1,16 +1,12 @@
 """A MediaWiki dump as clean paragraphs: what a reader of the rendered page sees, and nothing else.
 
-In come ``pages-articles`` XML dumps; out goes ``artifacts/<profile>/wiki_cleaning``: JSONL shards
-``{"id", "title", "text"}`` and ``report.json``.
+In come ``pages-articles`` XML dumps; out go JSONL shards ``{"id", "title", "text"}`` and ``report.json``.
 
 Read ``cleaning`` first, the stage: it chooses pages and spreads them over workers. ``dumps`` reads a dump, ``wikitext``
-cleans a page with the help of ``paragraphs``, ``templates``, ``language_conversion``, ``formulas`` and ``units``. What
-these know of the Chinese Wikipedia stands in ``zhwiki.toml``, what they know of signs in ``symbols.toml``.
+cleans a page with the help of ``paragraphs``, ``templates``, ``language_conversion``, ``formulas`` and ``units``; what
+these know is data (``tables``): of the Chinese Wikipedia in ``zhwiki.toml``, of signs in ``symbols.toml``.
 """
 
 from .cleaning import clean_dumps, read_articles, read_report, reason_to_drop, shards
 from .dumps import read_pages
 from .wikitext import clean_page, clean_wikitext
-
-__all__ = ["clean_dumps", "clean_page", "clean_wikitext"]
-__all__ += ["read_articles", "read_pages", "read_report", "reason_to_drop", "shards"]

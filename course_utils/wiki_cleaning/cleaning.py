@@ -92,13 +92,6 @@ class Cleaned:
         templates = [{"template": name, "family": family, "times": n} for (name, family), n in frequent]
         return {name: value for name, value in vars(self).items() if name != "rows"} | {"templates": templates}
 
-    @classmethod
-    def reported(cls, report: dict) -> "Cleaned":
-        """What gave a report."""
-        templates = {(entry["template"], entry["family"]): entry["times"] for entry in report["templates"]}
-        counted = {name: Counter(report[name]) for name in ("pages", "characters", "residue")}
-        return cls(**counted, templates=Counter(templates), damaged=report["damaged"])
-
 
 def clean_batch(xml: bytes, start: int = 0, options: Options = Options()) -> Cleaned:  # noqa: B008
     """Clean the pages of a batch. ``start`` is its place in the dump, in bytes, to say where a broken page is."""
@@ -124,9 +117,6 @@ def clean_batch(xml: bytes, start: int = 0, options: Options = Options()) -> Cle
             rows.append(json.dumps({"id": page.id, "title": title, "text": text}, ensure_ascii=False) + "\n")
     done.rows = "".join(rows).encode("utf-8", errors="replace")
     return done
-
-
-# ------------------------------------------------------------------ the stage
 
 
 def clean_dumps(
@@ -212,11 +202,12 @@ def _resume(folder: Path) -> tuple[dict[str, int], Cleaned]:
     place, done = {"shard": 0, "dump": 0, "byte": 0}, Cleaned()
     if (path := folder / PROGRESS).exists():
         noted = json.loads(path.read_text(encoding="utf-8"))
-        place, done = {name: noted[name] for name in place}, Cleaned.reported(noted)
+        place = {name: noted[name] for name in place}
+        counted = {name: Counter(noted[name]) for name in ("pages", "characters", "residue")}
+        templates = Counter({(entry["template"], entry["family"]): entry["times"] for entry in noted["templates"]})
+        done = Cleaned(**counted, templates=templates, damaged=noted["damaged"])
     return place, done
 
-
-# ------------------------------------------------------------------ workers
 
 Runner = Callable[[Iterator[Batch]], Iterator[tuple[Batch, Cleaned]]]
 
@@ -272,9 +263,6 @@ def _cluster(backend: str, scheduler: str | None) -> Iterator[None]:
             yield
     finally:
         close()
-
-
-# ------------------------------------------------------------------ reading what was written
 
 
 def shards(folder: Path) -> list[Path]:

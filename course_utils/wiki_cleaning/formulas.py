@@ -20,10 +20,8 @@ SUBSCRIPTS = str.maketrans("0123456789+-−=()", "₀₁₂₃₄₅₆₇₈₉
 OPEN, CLOSE, UP, DOWN = "\ufdd2\ufdd3\ufdd4\ufdd5"
 RESTORED = str.maketrans(OPEN + CLOSE + UP + DOWN, "{}^_")
 
-SPACING = re.compile(
-    r"\\(?:[,;:!> ]|(?:quad|qquad|left|right|big|Big|bigg|Bigg|displaystyle|textstyle|scriptstyle|limits|nolimits"
-    r"|bigl|bigr|Bigl|Bigr|rm|bf|it)(?![a-zA-Z])\.?)"
-)
+SPACE, STYLE = "|".join(TEX["spacing"]), "|".join(TEX["styled"])
+SPACING = re.compile(rf"\\(?:[,;:!> ]|(?:{SPACE})(?![a-zA-Z])\.?)")
 ATOM = re.compile(r"[\w.]+|\\\w+")
 GROUP = r"\s*(?:\{([^{}]*)\}|(\w))"  # what a command takes: {…}, or one character
 
@@ -100,27 +98,14 @@ def _last(match: re.Match) -> str:
     return match[match.lastindex]
 
 
-REWRITTEN = (
+REWRITTEN = (  # in this order, again and again: (pattern, what is shown instead)
     (re.compile(r"\\([a-zA-Z]+)( (?=\w))?"), _symbol),
-    (
-        re.compile(r"\\(?:mathbb\s*\{?([A-Z])\}?|([RNZQC])(?![a-zA-Z]))"),
-        lambda match: BLACKBOARD.get(_last(match), _last(match)),
-    ),
-    (  # fonts and accents, whose letter stays
-        re.compile(
-            r"\\(?:mathrm|mathbf|mathit|mathsf|mathcal|mathfrak|mathscr|boldsymbol|bold|text|textrm|textbf|textit|mbox"
-            r"|operatorname|vec|hat|bar|tilde|dot|ddot|check|widehat|widetilde|overline|underline|overrightarrow|mathop|ce"
-            r"|color\{\w+\})\*?(?:\s*\{([^{}]*)\}|\s+(\w)|(\d))"
-        ),
-        _last,
-    ),
+    (re.compile(r"\\(?:mathbb\s*\{?([A-Z])\}?|([RNZQC])(?![a-zA-Z]))"), lambda m: BLACKBOARD.get(_last(m), _last(m))),
+    (re.compile(rf"\\(?:{STYLE}|color\{{\w+\}})\*?(?:\s*\{{([^{{}}]*)\}}|\s+(\w)|(\d))"), _last),
     (re.compile(rf"\\[dt]?frac{GROUP}{GROUP}|\{{([^{{}}]*)\\over\s([^{{}}]*)\}}"), _fraction),
-    (
-        re.compile(rf"\\sqrt\s*(?:\[(\d)\])?{GROUP}"),
-        lambda match: f"{superscript(match[1] or '')}√{_grouped(_last(match))}",
-    ),
+    (re.compile(rf"\\sqrt\s*(?:\[(\d)\])?{GROUP}"), lambda m: f"{superscript(m[1] or '')}√{_grouped(_last(m))}"),
     (re.compile(r"\\[dt]?binom\s*\{([^{}]*)\}\s*\{([^{}]*)\}"), r"C(\1, \2)"),
-    (re.compile(rf"\\pmod{GROUP}"), lambda match: f" (mod {_last(match)})"),
-    (re.compile(r"\\not\s*([=∈<>≡⊂])"), lambda match: NEGATED[match[1]]),
+    (re.compile(rf"\\pmod{GROUP}"), lambda m: f" (mod {_last(m)})"),
+    (re.compile(r"\\not\s*([=∈<>≡⊂])"), lambda m: NEGATED[m[1]]),
     (re.compile(r"([\^_])\s*(?:\{([^{}]*)\}|(\\[a-zA-Z]+|[^\s{}\\]))"), _script),
 )

@@ -43,9 +43,6 @@ def last(args: list[str], named: dict[str, str]) -> str:
     return next(filter(None, reversed(args)), "") or named.get("text", "")
 
 
-# ------------------------------------------------------------------ dates and people
-
-
 def birth_death(name: str, args: list[str], named: dict[str, str]) -> str:
     """{{bd|1881年|9月25日|1936年|10月19日|catIdx=L}} -> 1881年9月25日－1936年10月19日; of the living only the birth.
 
@@ -82,8 +79,6 @@ def death_and_age(name: str, args: list[str], named: dict[str, str]) -> str:
     years = age(name, args[3:6] + args[:3], named)
     return date(name, args, named) + (f"（{years}岁）" if years else "")
 
-
-# ------------------------------------------------------------------ languages
 
 IDEOGRAPH = re.compile("[\u3400-\u9fff]")
 
@@ -142,9 +137,6 @@ def ruby(name: str, args: list[str], named: dict[str, str]) -> str:
     return f"{base}（{reading}）" if base and reading else base
 
 
-# ------------------------------------------------------------------ links and parts
-
-
 def interlanguage_link(name: str, args: list[str], named: dict[str, str]) -> str:
     """{{link-en|本地名|Foreign|显示}} shows 显示, or 本地名 where it is not given."""
     shown = named.get("d")
@@ -174,9 +166,6 @@ def claim(name: str, args: list[str], named: dict[str, str]) -> str:
     """{{fact|a sentence|time=…}} shows the sentence; with a date alone it shows nothing of the text."""
     text = first(args, named)
     return "" if re.fullmatch(r"[\d\s年月日:+TZ-]*", text) else text
-
-
-# ------------------------------------------------------------------ numbers
 
 
 def grouped_number(name: str, args: list[str], named: dict[str, str]) -> str:
@@ -232,9 +221,6 @@ def coordinates(name: str, args: list[str], named: dict[str, str]) -> str:
     return text.strip()
 
 
-# ------------------------------------------------------------------ blocks
-
-
 def flag(name: str, args: list[str], named: dict[str, str]) -> str:
     """{{flag|USA}} -> 美国: the picture is dropped, the name stays."""
     place = given(args, named, "name", 1, "text")
@@ -249,13 +235,10 @@ def quotation(name: str, args: list[str], named: dict[str, str]) -> str:
     return "\n\n" + text.replace("\n", "\n\n") + "\n\n" + (f"——{signed}\n\n" if signed else "")
 
 
-# ------------------------------------------------------------------ the table
-
 # Renderers of one expression, a line a kind.
 SHORT: dict[str, Renderer] = {
-    "as_of": lambda name, args, named: (
-        named.get("alt") or "截至" + date(name, args, named)
-    ),  # {{as of|2020}} -> 截至2020年
+    # {{as of|2020|1}} -> 截至2020年1月
+    "as_of": lambda name, args, named: named.get("alt") or "截至" + date(name, args, named),
     "block": lambda name, args, named: f"\n\n{last(args, named) or named.get('content', '')}\n\n",
     "chemistry": lambda name, args, named: chemical("".join(args)),  # {{chem|H|2|O}} and {{chem2|H2O}} -> H2O
     "circa": lambda name, args, named: "约" + "–".join(filter(None, args[:2])),  # {{circa|1500}} -> 约1500
@@ -279,20 +262,19 @@ SHORT: dict[str, Renderer] = {
 }
 
 
-def _renderer(line: dict) -> Renderer | None:
-    """Of a line of the table in ``zhwiki.toml``, whose head says what a line can be."""
+def _family(line: dict) -> Family:
+    """A line of the table in ``zhwiki.toml``, whose head says what it can hold."""
+    names, render = line["names"], None
     if name := line.get("renderer"):
-        return SHORT.get(name) or globals()[name]
-    if places := line.get("shows"):
-        return lambda name, args, named: given(args, named, *places)
-    return (lambda name, args, named: line["text"]) if "text" in line else None
+        render = SHORT.get(name) or globals()[name]
+    elif "shows" in line:
+        render = lambda name, args, named: given(args, named, *line["shows"])  # noqa: E731
+    elif "text" in line:
+        render = lambda name, args, named: line["text"]  # noqa: E731
+    return line["family"], tuple(ZHWIKI[names] if isinstance(names, str) else names), render
 
 
-def _names(line: dict) -> tuple[str, ...]:
-    return tuple(ZHWIKI[line["names"]] if isinstance(line["names"], str) else line["names"])
-
-
-FAMILIES: tuple[Family, ...] = tuple((line["family"], _names(line), _renderer(line)) for line in ZHWIKI["families"])
+FAMILIES: tuple[Family, ...] = tuple(map(_family, ZHWIKI["families"]))
 
 
 @cache

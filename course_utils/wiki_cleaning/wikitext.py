@@ -150,9 +150,6 @@ def clean_page(
     return page.converter.title or (title and page.converter.convert(title)), text
 
 
-# ------------------------------------------------------------------ tags
-
-
 def _without_tags(text: str, page: Page) -> str:
     """Comments, references and tags away; what stands in <nowiki> protected; formulas made readable."""
     if INTERNAL.search(text):
@@ -200,9 +197,6 @@ def _raw(name: str, attributes: str, content: str) -> str:
         return content.translate(PROTECTED)
     read = {"math": formulas.readable, "chem": formulas.chemical, "ce": formulas.chemical}.get(name)
     return read(content).translate(PROTECTED) or HOLE if read else HOLE
-
-
-# ------------------------------------------------------------------ the walk
 
 
 def _render(text: str, page: Page) -> str:
@@ -276,16 +270,15 @@ def _template(content: str, page: Page) -> str:
     name, family, render = page.find(written)
     if "\n=" in content and family != "lists" and HEADING.search(content):
         return content  # closed by the brackets of another one, sections later: it never was one
-    if render is not None:
-        if "\n" in rest and family not in BLOCKS:
-            if "\n\n" in rest:
-                return content  # no phrase spans paragraphs
-            if not LIST_LINE.search(rest):
-                rest = rest.replace("\n", " ")
-        args, named = _arguments(rest) if bar else ([], {})
-        page.templates[name, family] += 1
-        return render(name, args, named) or HOLE
+    if render and "\n" in rest and family not in BLOCKS:
+        if "\n\n" in rest:
+            return content  # no phrase spans paragraphs
+        if not LIST_LINE.search(rest):
+            rest = rest.replace("\n", " ")
     page.templates[name, family] += 1
+    if render:
+        args, named = _arguments(rest) if bar else ([], {})
+        return render(name, args, named) or HOLE
     if family == RULES:
         page.converter.note(*_arguments(rest))
     elif written.strip() in PAGE_NAMES:
