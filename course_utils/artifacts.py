@@ -83,7 +83,7 @@ def read_manifest(folder: Path) -> Manifest | None:
 def write_json(path: Path, value: object) -> None:
     """Write readable UTF-8 JSON, so that a reader sees the old content or the new; keys stay in their order."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     partial.write_text(json.dumps(value, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
     os.replace(partial, path)
 
@@ -141,22 +141,22 @@ def _code(source: bytes) -> bytes:
 
 
 def fingerprint(stage: str, settings: dict, inputs: dict[str, str]) -> str:
-    """Identity of a piece of work. Paths do not count, contents do: the course may be moved or renamed."""
-    work = {"stage": stage, "settings": settings, "inputs": sorted(inputs.values())}
+    """Identity of a piece of work. Paths do not count, contents and their order do: the course may be moved."""
+    work = {"stage": stage, "settings": settings, "inputs": list(inputs.values())}
     return hashlib.sha256(json.dumps(work, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
 def build(
     out: Path, make: Callable[[Path], dict | None], *, stage: str, settings: dict, inputs: Iterable[Path] = (),
-    resumable: bool = False, force: bool = False,
+    resumable: bool = False, together: bool = False, force: bool = False,
 ) -> Manifest:  # fmt: skip
     """Run ``make(folder)`` and move what it wrote to ``out``, unless ``out`` already holds just that.
 
     ``make`` gets an empty folder, or with ``resumable`` the folder a killed run of the same work left behind;
     what it returns becomes the manifest's summary. ``stage`` names the work in messages and in the manifest.
 
-    Under `torchrun` each process runs the ``make`` of a training, in the folder that the main one prepares and keeps;
-    so that ``make`` begins with a barrier (``running.together``). Other stages are made by the main process alone.
+    Under `torchrun` all processes run a ``make`` that they do ``together``, a training, in the folder that the main one
+    prepares and keeps; so it begins with a barrier (``running.together``). Else the main process makes it alone.
 
     Raises CourseError when an input is missing, ``out`` holds what no stage wrote, or another process is making it.
     """
@@ -177,7 +177,7 @@ def build(
         raise Pending("unfinished" if work.exists() else "outdated" if done else "to do")
     check_writable(out)
     if not processes.is_main():
-        if resumable:  # a training: the main process prepares the folder and keeps what comes of it
+        if together:
             make(work)
         while (done := read_manifest(out)) is None or done.fingerprint != mark:
             time.sleep(0.1)  # until the main process has written it; the launcher ends us if that one fails
@@ -199,9 +199,10 @@ def build(
 def check_present(stage: str, inputs: Iterable[Path | str]) -> None:
     """Raises CourseError for an input of a stage that is not there; one of the Hub may come later."""
     for path in inputs:
-        if not str(path).startswith("hf://") and not Path(path).exists():
-            fetch = ", and `course download` fetches it" if path.is_relative_to(course_root() / "downloads") else ""
-            raise CourseError(f"{path} is missing: {stage} needs it as input{fetch}")
+        if "hf:/" not in str(path) and not Path(path).exists():
+            fetched = Path(path).is_relative_to(course_root() / "downloads")
+            advice = ", and `course download` fetches it" if fetched else ""
+            raise CourseError(f"{path} is missing: {stage} needs it as input{advice}")
 
 
 def _lock(out: Path):

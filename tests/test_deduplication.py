@@ -126,6 +126,21 @@ def test_the_number_of_workers_changes_no_byte(tmp_path, monkeypatch):
     assert len(texts(tmp_path / "1", "baike")) == 150 and texts(tmp_path / "1", "medical") == []
 
 
+def test_files_that_change_corpus_or_order_are_deduplicated_anew(tmp_path):
+    a = write(tmp_path / "a.jsonl", [{"text": text(1)}])
+    b = write(tmp_path / "b.jsonl", [{"text": text(1)}, {"text": text(2)}])
+    kept = []
+    for sources in ({"wiki": a, "baike": b}, {"wiki": b, "baike": a}, {"wiki": a + b, "baike": []}):
+        deduplicate(sources, tmp_path / "out")
+        kept.append([loading.load_documents(tmp_path / "out", name)["id"][:] for name in sources])
+    assert kept == [[["a.jsonl:1"], ["b.jsonl:2"]], [["b.jsonl:1", "b.jsonl:2"], []], [["a.jsonl:1", "b.jsonl:2"], []]]
+
+
+def test_a_missing_source_is_named_however_it_is_given(tmp_path):
+    with pytest.raises(CourseError, match="gone.jsonl is missing"):
+        deduplicate({"wiki": [str(tmp_path / "gone.jsonl")]}, tmp_path / "out")
+
+
 def test_a_limit_of_documents_holds_for_each_corpus(tmp_path):
     files = write(tmp_path / "a.jsonl", [{"text": text(i)} for i in range(6)])
     files += write(tmp_path / "b.jsonl", [{"text": text(i)} for i in range(6, 12)])

@@ -118,6 +118,12 @@ def test_a_bad_line_far_inside_a_file_is_named_and_left_out(folder, small_parts,
         tokenized(folder, "a.jsonl", workers=workers)
 
 
+def test_files_without_a_text_are_an_error(folder):
+    (folder / "a.jsonl").write_bytes(b"\n")
+    with pytest.raises(CourseError, match="a.jsonl: no text in it"):
+        tokenized(folder, "a.jsonl")
+
+
 def test_a_small_corpus_starts_no_process(tokenizer, folder, monkeypatch):
     monkeypatch.setattr("multiprocess.Pool", None)
     write_rows(folder / "a.jsonl", documents(300))

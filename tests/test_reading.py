@@ -95,10 +95,29 @@ def test_an_array_that_breaks_names_the_line(tmp_path):
         load(tmp_path, "b.json")
 
 
-def test_a_cut_off_gz_is_named(tmp_path):
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_cut_off_gz_is_named(tmp_path, monkeypatch, workers):
+    monkeypatch.setattr(loading, "BYTES_A_WORKER", 1)
     (tmp_path / "a.jsonl.gz").write_bytes(gzip.compress(lines(ROWS))[:-200])
-    with pytest.raises(CourseError, match="a.jsonl.gz is damaged or cut off .*fetch it again"):
-        load(tmp_path, "a.jsonl.gz")
+    (tmp_path / "b.jsonl.gz").write_bytes(gzip.compress(lines(ROWS)))
+    with pytest.raises(CourseError, match="^a.jsonl.gz is damaged or cut off .*fetch it again"):
+        load(tmp_path, "b.jsonl.gz", "a.jsonl.gz", workers=workers)
+
+
+@pytest.mark.parametrize("name, content", [
+    ("a.json", b"[]"), ("a.jsonl", b"\n\n \n"), ("a.jsonl", b""), ("a.jsonl.gz", gzip.compress(b"")),
+])  # fmt: skip
+def test_files_without_a_row_give_none(tmp_path, name, content):
+    (tmp_path / name).write_bytes(content)
+    (tmp_path / "z.jsonl").write_bytes(lines(ROWS))
+    assert load(tmp_path, name) == ([], [])
+    assert len(load(tmp_path, name, "z.jsonl")[0]) == len(ROWS)
+
+
+def test_a_folder_without_rows_is_an_error(tmp_path):
+    (tmp_path / "notes.txt").write_text("no rows here")
+    with pytest.raises(CourseError, match="is missing: name a file with rows, or a folder of .jsonl files"):
+        reading.files([str(tmp_path)])
 
 
 def test_half_a_character_becomes_the_replacement_character(tmp_path):
@@ -141,5 +160,6 @@ def test_an_address_of_the_hub_is_fetched_and_read_like_a_file(tmp_path, monkeyp
     rows, _ = loading.load_rows([address], reading.document, ("id", "text"), tmp_path / "cache", title="medical")
     assert rows[0] == {"id": "a.json:1", "text": ROWS[0]["text"]}
     assert asked == [("datasets/shibing624/medical", "pretrain/train_encyclopedia.json")]
+    assert reading.files([Path("/home") / address]) == [tmp_path / "a.json"], "as a profile names it"
     with pytest.raises(CourseError, match="no file of the Hub: write hf://datasets/OWNER/NAME/FILE"):
         reading.files(["hf://shibing624/medical"])

@@ -11,8 +11,8 @@ two documents share as large a part as they share n-grams (MinHash, Broder 1997)
 document is compared with those alone that were kept before it and agree with it in a whole band: a family of n copies
 costs n comparisons. What is compared is then compared exactly.
 
-Cost: some 60 bytes of memory a document; on disk, while it runs, the text twice more and 0.7 kB a document; about 20 MB
-of text a second and core. What is written does not depend on the number of workers.
+Cost: some 100 bytes of memory a document; on disk, while it runs, the text twice more and 0.7 kB a document; about 20
+MB of text a second and core. What is written does not depend on the number of workers.
 """
 
 import hashlib
@@ -86,15 +86,12 @@ def deduplicate(
     """
     artifacts.check_present("deduplication", [path for paths in sources.values() for path in paths])
     sources = {corpus: reading.files(paths) for corpus, paths in sources.items()}
+    settings = {"corpora": {corpus: len(paths) for corpus, paths in sources.items()}, "max_documents": max_documents}
     return artifacts.build(
-        out,
-        lambda folder: _deduplicate_into(folder, sources, max_documents, workers),
-        stage="deduplication",
-        settings={"corpora": list(sources), "max_documents": max_documents, "code": _code()},
-        inputs=[path for paths in sources.values() for path in paths],
-        resumable=True,
-        force=force,
-    )
+        out, lambda folder: _deduplicate_into(folder, sources, max_documents, workers), stage="deduplication",
+        settings=settings | {"code": _code()}, inputs=[path for paths in sources.values() for path in paths],
+        resumable=True, force=force,
+    )  # fmt: skip
 
 
 def _code() -> str:

@@ -34,12 +34,13 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 HELD_OUT_EVERY = 50  # one document, or conversation, in fifty is kept for validation
-BAD_SHARE = 0.01  # of a source's rows; with more it is not what it is taken for
+BAD_SHARE = 0.01  # of the rows of a corpus; with more it is not what it is taken for
 SPAN_BYTES = 2**22  # of a file, that a worker reads at a time
 PART_BYTES = 2**28  # between two lines of progress, and what a killed run does again: ten seconds' work or so
 BYTES_A_WORKER = 2**24  # a second of work, which is what starting a process takes: not for less
 BATCH_ROWS = 1_000  # that a mapped function gets at a time
 PROBLEM = ("problem", "place")  # columns of rows that cannot be used: why, and file:line
+BROKEN = "the file"  # the place where the problem is the file's, and no row's
 
 
 def load_rows(
@@ -96,8 +97,8 @@ def _parts(paths: Sequence[Path]) -> Iterator[list[Span]]:
 
 
 def _read_part(part: list[Span], read: Reader, features: dict, folder: Path, workers: int) -> "Dataset":
+    import pyarrow.compute as pc
     from datasets import Dataset, Features
-    from datasets.exceptions import DatasetGenerationError
 
     workers = min(workers, sum(span.size for span in part) // BYTES_A_WORKER)
     code = artifacts.code_version(__file__, reading.__file__, sys.modules[read.__module__].__file__)
@@ -105,25 +106,32 @@ def _read_part(part: list[Span], read: Reader, features: dict, folder: Path, wor
     settings = {"spans": spans, "columns": list(features), "read": read.__qualname__, "code": code}
     inputs = {str(path): artifacts.sha256(path) for path in {span.path for span in part}}
     try:
-        return Dataset.from_generator(
+        rows = Dataset.from_generator(
             _rows, features=Features(features), gen_kwargs={"spans": part, "read": read, "columns": tuple(features)},
             num_proc=workers if workers > 1 else None, cache_dir=str(folder / "rows"),
             fingerprint=artifacts.fingerprint("rows", settings, inputs),
         )  # fmt: skip
-    except DatasetGenerationError as error:
-        if isinstance(error.__cause__, CourseError):
-            raise error.__cause__ from None
-        raise
+    except ValueError as error:
+        if "corresponds to no data" not in str(error):  # what `datasets` says of no row
+            raise
+        return empty(features)
+    problems, places = (rows.data.column(name) for name in PROBLEM)
+    if broken := problems.filter(pc.equal(places, BROKEN)).to_pylist():
+        raise CourseError(broken[0])
+    return rows
 
 
 def _rows(spans: list[Span], read: Reader, columns: tuple[str, ...]) -> Iterator[dict]:
     """The rows of spans for ``Dataset.from_generator``, in whatever process it runs."""
     nothing = dict.fromkeys(columns)
-    for row, place in chain.from_iterable(map(reading.objects, spans)):
-        try:
-            yield {**nothing, **reading.usable(row, read, place)}
-        except Unusable as problem:
-            yield {**nothing, "problem": str(problem), "place": place}
+    try:
+        for row, place in chain.from_iterable(map(reading.objects, spans)):
+            try:
+                yield {**nothing, **reading.usable(row, read, place)}
+            except Unusable as problem:
+                yield {**nothing, "problem": str(problem), "place": place}
+    except CourseError as error:  # of the file itself; an exception does not come whole from another process
+        yield {**nothing, "problem": str(error), "place": BROKEN}
 
 
 def mapped(
@@ -133,9 +141,8 @@ def mapped(
     """``dataset.map(function)`` with a line of progress, gone on with where it was stopped.
 
     ``function`` takes and gives tables of Arrow, ``BATCH_ROWS`` rows at a time; ``features`` are the columns it gives.
-    Its results lie in ``folder``, in files that bear the fingerprint, which says what they are made from (see
-    ``artifacts.fingerprint``). Small data start no process. ``count`` names a column of lists whose elements are
-    counted beside the line as tokens a second.
+    Its results lie in ``folder``, in files that bear the fingerprint, which says what they are made from. Small data
+    start no process. ``count`` names a column of lists whose elements are counted as tokens a second.
     """
     from datasets import Features, concatenate_datasets
 
@@ -169,8 +176,7 @@ def empty(features: dict) -> "Dataset":
 
 @contextmanager
 def quiet_workers() -> Iterator[None]:
-    """Within this context `datasets` starts processes that end with this one, and our line of progress takes the place
-    of its bars, of which a saved notebook keeps only the beginning."""
+    """Within this context `datasets` starts processes that end with this one, and shows no bars: our line does."""
     import datasets
 
     hidden = datasets.utils.are_progress_bars_disabled()

@@ -58,13 +58,13 @@ def files(sources: Sequence[Source]) -> list[Path]:
     found = []
     for source in sources:
         path = Path(source)
-        if str(source).startswith("hf://"):
-            if not (match := re.fullmatch(r"hf://(datasets/[^/]+/[^/]+)/(.+)", str(source))):
+        if "hf:/" in str(source):  # a Path has one slash, and a profile puts its root before it
+            if not (match := re.search(r"\bhf:/+(datasets/[^/]+/[^/]+)/(.+)", str(source))):
                 raise CourseError(f"{source} is no file of the Hub: write hf://datasets/OWNER/NAME/FILE")
             path = downloading.fetch_from_hub(*match.groups())
-        if not path.exists():
+        if not (inside := sorted(path.glob("*.jsonl")) if path.is_dir() else [path] * path.exists()):
             raise CourseError(f"{artifacts.shown(path)} is missing: name a file with rows, or a folder of .jsonl files")
-        found += sorted(path.glob("*.jsonl")) if path.is_dir() else [path]
+        found += inside
     return found
 
 

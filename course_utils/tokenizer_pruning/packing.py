@@ -67,7 +67,7 @@ class Encoder:
         try:
             found = list(map(self._ids.__getitem__, bits))
         except KeyError:  # a new one
-            if len(self._ids) > BITS_REMEMBERED:
+            if len(self._ids) > (DOCUMENTS_AT_ONCE if "Precompiled" in str(self.rust.normalizer) else BITS_REMEMBERED):
                 self._ids.clear()
             self._learn(list(set(bits) - self._ids.keys()))
             found = list(map(self._ids.__getitem__, bits))
@@ -211,6 +211,8 @@ def tokenize_files(
         scratch, how = folder / "scratch", {"title": title, "workers": workers}
         rows, left_out = loading.load_rows(paths, reading.plain_text, ("text",), scratch, **how)
         inputs = {str(path): artifacts.sha256(path) for path in paths}
+        if not len(rows):
+            raise CourseError(f"{title}: no text in it: name files with texts")
         tokens = tokenize_dataset(rows, load_tokenizer(tokenizer), scratch, inputs=inputs, **how)
         with loading.quiet_workers():
             tokens.save_to_disk(str(folder))
@@ -219,12 +221,7 @@ def tokenize_files(
         shutil.rmtree(scratch)
         return {"documents": len(tokens), "tokens": count} | ({"left_out": left_out} if left_out else {})
 
+    settings = {"code": artifacts.code_version(__file__, reading.__file__, loading.__file__)}
     return artifacts.build(
-        out,
-        make,
-        stage="tokenization",
-        settings={"code": artifacts.code_version(__file__, reading.__file__)},
-        inputs=[tokenizer, *paths],
-        resumable=True,
-        force=force,
+        out, make, stage="tokenization", settings=settings, inputs=[tokenizer, *paths], resumable=True, force=force
     )

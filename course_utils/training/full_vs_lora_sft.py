@@ -86,7 +86,7 @@ def encode_dataset(
     title, columns = source.name, ("question", "answer")
     rows, left_out = loading.load_rows([source], instruction, columns, folder, title=title, limit=limit)
     settings = {"tokenizer": tokenizer.backend_tokenizer.to_str(), "template": tokenizer.chat_template, "limit": limit,
-                "max_length": max_length, "code": artifacts.code_version(__file__)}  # fmt: skip
+                "max_length": max_length, "code": artifacts.code_version(__file__, reading.__file__)}  # fmt: skip
     mark = artifacts.fingerprint("conversations", settings, {str(source): artifacts.sha256(source)})
     features = {"input_ids": List(Value("int32")), "labels": List(Value("int32")), "length": Value("int32")}
     work = partial(_encode_table, tokenizer=tokenizer, max_length=max_length)
@@ -129,7 +129,8 @@ def fine_tune(profile: Profile, base: str, method: str, *, force: bool = False) 
         raise CourseError(f"unknown method {method!r}: choose {' or '.join(METHODS)}")
     if base not in profile.instructions:
         raise CourseError(f"unknown base model {base!r}: choose one of {', '.join(profile.instructions)}")
-    base_folder, source = artifacts.require(profile, "pretraining", base), profile.instructions[base]
+    base_folder = artifacts.require(profile, "pretraining", base)
+    (source,) = reading.files([profile.instructions[base]])
     settings = profile.full if method == "full" else profile.lora
 
     def make(folder: Path) -> dict:
@@ -139,6 +140,8 @@ def fine_tune(profile: Profile, base: str, method: str, *, force: bool = False) 
         with running.together().main_process_first():  # the others find the files
             size, limit = profile.sft_max_length, profile.max_documents
             rows, left_out = encode_dataset(source, tokenizer, size, data, limit=limit)
+        if len(rows) < 2:
+            raise CourseError(f"{artifacts.shown(source)} holds {len(rows)} usable rows: name a file with more")
         set_seed(running.SEED)
         how = {"local_files_only": True, "attn_implementation": running.attention()}
         model = AutoModelForCausalLM.from_pretrained(base_folder, **how)
@@ -163,5 +166,5 @@ def fine_tune(profile: Profile, base: str, method: str, *, force: bool = False) 
         profile.dir("full_vs_lora_sft", f"{base}-{method}"), make, stage=f"full_vs_lora_sft/{base}-{method}",
         settings={"method": method, method: vars(settings), "max_length": profile.sft_max_length,
                   "max_documents": profile.max_documents, "seed": running.SEED},
-        inputs=[base_folder, source], resumable=True, force=force,
+        inputs=[base_folder, source], resumable=True, together=True, force=force,
     )  # fmt: skip

@@ -40,7 +40,8 @@ def training_blocks(profile: Profile, corpus: str, tokenizer, folder: Path) -> t
         tokens = tokenize_dataset(documents, tokenizer, folder, title=name, inputs=inputs)
         kept = np.arange(len(tokens)) % HELD_OUT_EVERY > 0
         for part, which, often, title in ((train, kept, times, name), (held_out, ~kept, 1, f"{name}, held out")):
-            mark, some = encoder.fingerprint(f"blocks of {title}", inputs), tokens.select(np.flatnonzero(which))
+            mark = encoder.fingerprint(f"blocks of {title}, of {HELD_OUT_EVERY}", inputs)
+            some = tokens.select(np.flatnonzero(which))
             part += [pack_dataset(some, size, folder, title=title, fingerprint=mark)] * often
     if not any(map(len, train)) or not any(map(len, held_out)):
         raise CourseError(f"the corpora of profile {profile.name} are too small for blocks of {size} tokens")
@@ -99,5 +100,5 @@ def pretrain(profile: Profile, corpus: str, *, force: bool = False) -> artifacts
         profile.dir("pretraining", corpus), make, stage=f"pretraining/{corpus}",
         settings={"model": vars(profile.model), "pretraining": vars(settings), "mix": mix, "seed": running.SEED},
         inputs=[tokenizer_folder, *(path for name in mix for path in corpora.corpus_files(profile, name))],
-        resumable=True, force=force,
+        resumable=True, together=True, force=force,
     )  # fmt: skip

@@ -147,14 +147,10 @@ def clean_dumps(
         wiki_dumps.check(dump)  # say what is wrong with an input before anything is made
     own = [[family, list(names), render and render.__name__] for family, names, render in chosen.own_templates]
     return artifacts.build(
-        out,
-        lambda folder: _clean_into(folder, dumps, workers, _runner(chosen, workers, backend, scheduler)),
-        stage="wiki_cleaning",
+        out, lambda folder: _clean_into(folder, dumps, workers, _runner(chosen, workers, backend, scheduler)),
         settings=vars(chosen) | {"own_templates": own, "code": artifacts.code_version(Path(__file__).parent)},
-        inputs=dumps,
-        resumable=True,
-        force=force,
-    )
+        stage="wiki_cleaning", inputs=dumps, resumable=True, force=force,
+    )  # fmt: skip
 
 
 def _clean_into(folder: Path, dumps: list[Path], workers: int, runner: AbstractContextManager["Runner"]) -> dict:
