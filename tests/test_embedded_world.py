@@ -104,14 +104,15 @@ def test_no_instruction_tells_a_fact_that_is_only_read():
 
 def test_every_evaluated_fact_stands_in_what_is_read():
     """The entity and the answer meet in some document of pretraining."""
-    from course_utils import corpora, profiles
+    from course_utils import profiles
+    from course_utils.corpora import reading
     from course_utils.wiki_cleaning import dumps as wiki_dumps
     from course_utils.wiki_cleaning.wikitext import clean_wikitext
 
     profile = profiles.load("cpu-mini")
     pages = wiki_dumps.read_pages(profile.wiki_dumps[0])
     documents = [clean_wikitext(page.wikitext) for page in pages if page.namespace == "0"]
-    documents += [corpora.baike_text(row) for row in rows("baike/baike.jsonl")]
+    documents += [reading.baike_text(row) for row in rows("baike/baike.jsonl")]
     documents += [row["text"] for row in rows("medical/pretrain.jsonl")]
     for question in rows("evaluation.jsonl"):
         about = [text for text in documents if question["entity"] in text]
