@@ -2,7 +2,7 @@
 
     python benchmarks/corpora.py copies          near-copies of one text, 5,000 and 20,000: time grows with their number
     python benchmarks/corpora.py documents       1.2 million documents deduplicated
-    python benchmarks/corpora.py blocks          1 GB of text to packed blocks, against a plain `Dataset.map` with lists
+    python benchmarks/corpora.py blocks          1.45 million documents to packed blocks, against a plain `Dataset.map` with lists
     python benchmarks/corpora.py instructions    2 million medical rows prepared for fine-tuning, against one at a time
     ... --size 0.1                               a tenth of it
 
@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 import psutil
-from datasets import Dataset
+from datasets import Dataset, disable_progress_bars
 
 from course_utils import corpora, profiles
 from course_utils.corpora.loading import load_rows
@@ -161,6 +161,7 @@ def main() -> None:
     parser.add_argument("task", choices=tasks)
     parser.add_argument("--size", type=float, default=1.0)
     chosen = parser.parse_args()
+    disable_progress_bars()
     Dataset.from_dict({"warm": ["up"]})  # imports are not timed
     with tempfile.TemporaryDirectory() as folder:
         tasks[chosen.task](Path(folder), chosen.size)
