@@ -1,8 +1,8 @@
 """The data layer at full scale: files of the real sets' size and schema, made here, through the stages' own functions.
 
-    python benchmarks/corpora.py copies          near-copies of one text, 5,000 and 20,000: time grows with their number
+    python benchmarks/corpora.py copies          near-copies of one text, 5,000 and 20,000
     python benchmarks/corpora.py documents       1.2 million documents deduplicated
-    python benchmarks/corpora.py blocks          1.45 million documents to packed blocks, against a plain `Dataset.map` with lists
+    python benchmarks/corpora.py blocks          1.45 million documents to packed blocks, against `map` with lists
     python benchmarks/corpora.py instructions    2 million medical rows prepared for fine-tuning, against one at a time
     ... --size 0.1                               a tenth of it
 
