@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from pathlib import Path
 
 from . import processes, steps
@@ -132,6 +133,7 @@ def code_version(*places: str | Path) -> str:
     return digest.hexdigest()[:16]
 
 
+@cache  # asked again for each part of a corpus
 def _code(source: bytes) -> bytes:
     tree = ast.parse(source)
     for node in ast.walk(tree):

@@ -48,7 +48,6 @@ BANDS, ROWS = 20, 6
 MARGIN = 0.11
 NEIGHBOURS = 32  # that a document is compared with in each band: bounds the cost where all texts have one pattern
 SEED = 20_241
-BATCH = 2**16  # documents at a time where arrays are made of them
 EXAMPLES = 3  # in the report, of each kind
 EXCERPT = 120  # characters of an example, from about where the two differ
 
@@ -118,9 +117,7 @@ def _deduplicate_into(folder: Path, sources: dict, max_documents: int | None, wo
 
 def ngrams(texts: Sequence[str]):
     """-> (uint64 hashes of all n-grams of characters, in order; uint64 offsets ``(texts + 1,)`` of each text's first).
-
-    Texts must be at least ``NGRAM`` characters long.
-    """
+    Texts must be at least ``NGRAM`` characters long."""
     codes = np.frombuffer("".join(texts).encode("utf-32-le"), np.uint32).astype(np.uint64)
     size = max(len(codes) - NGRAM + 1, 0)
     hashes = np.zeros(size, np.uint64)

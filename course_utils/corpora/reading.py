@@ -172,10 +172,8 @@ def usable(row: dict | Unusable, read: Reader, place: str) -> dict:
 
 
 def read_as(path: Path, read: Reader) -> Iterator[dict]:
-    """What each row of a file is read as, all of them right.
-
-    Raises CourseError with file and line for one that is not; ``loading.load_rows`` is for files that may hold some.
-    """
+    """What each row of a file is read as, all of them right. Raises CourseError with file and line for one that is not;
+    ``loading.load_rows`` is for files that may hold some."""
     for row, place in chain.from_iterable(objects(Span(file)) for file in files([path])):
         try:
             yield usable(row, read, place)
@@ -189,10 +187,8 @@ def read_jsonl(path: Path) -> Iterator[dict]:
 
 
 def read_texts(path: Path) -> Iterator[str]:
-    """The texts of a file: ``text`` of each row of JSON, or each line of any other file, with its line end.
-
-    Raises CourseError with file and line for what cannot be read.
-    """
+    """The texts of a file: ``text`` of each row of JSON, or each line of any other file, with its line end. Raises
+    CourseError with file and line for what cannot be read."""
     return (row["text"] for row in read_as(path, plain_text))
 
 

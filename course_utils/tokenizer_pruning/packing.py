@@ -59,6 +59,7 @@ class Encoder:
     def __setstate__(self, state: dict) -> None:
         vars(self).update(state)
         self._cut, self._ids = _cutter(self.rust), {}
+        self._most = DOCUMENTS_AT_ONCE if _normalises(self.rust) else BITS_REMEMBERED  # where a bit is a whole document
 
     def __call__(self, documents: list[str]) -> list[bytes]:
         if not documents:
@@ -67,7 +68,7 @@ class Encoder:
         try:
             found = list(map(self._ids.__getitem__, bits))
         except KeyError:  # a new one
-            if len(self._ids) > (DOCUMENTS_AT_ONCE if "Precompiled" in str(self.rust.normalizer) else BITS_REMEMBERED):
+            if len(self._ids) > self._most:
                 self._ids.clear()
             self._learn(list(set(bits) - self._ids.keys()))
             found = list(map(self._ids.__getitem__, bits))
@@ -94,6 +95,10 @@ class Encoder:
         return artifacts.fingerprint(title, settings, inputs)
 
 
+def _normalises(rust) -> bool:
+    return "Precompiled" in str(rust.normalizer)
+
+
 def _cutter(rust) -> Callable[[list[str]], tuple[list[str], list[int]]]:
     """-> a function: documents -> (bits of all documents in order, the number of bits up to the end of each document).
 
@@ -101,7 +106,7 @@ def _cutter(rust) -> Callable[[list[str]], tuple[list[str], list[int]]]:
     share a hash, then a bit is longer than it need be, never too short. A model that normalises text may join what
     was cut: its documents stay whole.
     """
-    if "Precompiled" in str(rust.normalizer):
+    if _normalises(rust):
         return lambda documents: (documents, list(range(1, len(documents) + 1)))
 
     def pair_hash(left, right):
