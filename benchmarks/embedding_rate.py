@@ -16,14 +16,14 @@ import torch
 
 from course_utils import artifacts, profiles
 from course_utils.tokenizer_pruning import load_tokenizer
-from course_utils.training import pretraining, running
+from course_utils.training import optimizers, pretraining, running
 
 
 def train(profile: profiles.Profile, blocks, steps: int) -> tuple[list[float], float]:
     """-> (mean loss of each tenth of the training, seconds)."""
     settings = profile.pretraining
     model = pretraining.make_model(profile.model, load_tokenizer(artifacts.require(profile, "tokenizer_pruning")))
-    optimizer = running.optimizer(model, settings)
+    optimizer = optimizers.make(model, settings)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, [g["lr"] for g in optimizer.param_groups], steps, pct_start=0.05
     )

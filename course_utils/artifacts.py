@@ -3,8 +3,8 @@
 A stage writes into a folder named after its *fingerprint* (a hash of its settings and its inputs) and
 that folder is renamed to its final place in one step when the stage has finished. So
 
-- a killed stage leaves nothing that looks finished, and started again with the same settings and inputs it finds its
-  unfinished folder and, if it can, goes on from the checkpoints in it,
+- a killed stage leaves nothing that looks finished, not even after a power cut, and started again with the same
+  settings and inputs it finds its unfinished folder and, if it can, goes on from the checkpoints in it,
 - a finished stage is not run again until its settings or inputs change, or the caller asks (``force``).
 
 Cost: each input is read once to hash it (1 GB/s; large ones are remembered); what a stage wrote its manifest knows.
@@ -12,28 +12,41 @@ Cost: each input is read once to hash it (1 GB/s; large ones are remembered); wh
 
 import ast
 import datetime
+import errno
+import glob
 import hashlib
 import importlib.metadata
 import json
 import os
 import platform
+import re
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from contextvars import ContextVar
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from pathlib import Path
+
+from rich.filesize import decimal
 
 from . import processes, steps
 from .errors import CourseError
 from .profiles import Profile, artifacts_root, course_root
+from .progress import say
 
 MANIFEST = "manifest.json"
 # The libraries whose version can change what a stage writes.
 RECORDED_PACKAGES = ("torch", "transformers", "tokenizers", "datasets", "peft", "accelerate", "sentencepiece", "rensa")
+LOGS = "logs"  # a stage's folder of logs: kept with its result, but no part of what the result is
+WORK = ".work.json"  # in an unfinished folder: what is being made in it
+LEFT = (".*.unfinished-*", ".*.replaced", ".*.partial")  # what a kill can leave behind
+LEFT_SECONDS = 60  # a partial file is written in less
 HASHES = ".hashes.json"  # in artifacts/: what is known of large inputs, so that they are not read again
+DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EACCES, errno.EPERM)
+# How a full disk shows in safetensors, numpy and torch.save, which give no number.
+DISK_FULL = re.compile(r"os error 28|No space left|requested and \d+ written|inline_container|PytorchStreamWriter")
 REMEMBERED_BYTES = 2**24  # the smallest file worth remembering: it takes longer to read than to look up
 
 
@@ -56,8 +69,34 @@ class Manifest:
         return fingerprint(self.stage, self.settings, self.inputs)
 
 
+@dataclass(frozen=True)
+class Unfinished:
+    """Work that was begun and not finished, or what a kill left beside a result (its stage is then unknown)."""
+
+    folder: Path
+    stage: str
+    settings: dict
+    inputs: dict[str, str]
+    bytes: int
+    changed: float  # seconds since 1970
+
+    @property
+    def size(self) -> str:
+        return decimal(self.bytes)
+
+    @property
+    def out(self) -> Path:
+        """Where the finished work would stand."""
+        return self.folder.with_name(re.sub(r"^\.|\.(unfinished-\w+|replaced|partial)$", "", self.folder.name))
+
+
 class Pending(Exception):
-    """Raised by ``build`` while ``asking``: the work is not done. The message: 'to do', 'unfinished' or 'outdated'."""
+    """Raised by ``build`` while ``asking``: the work is not done. The message: 'to do', 'unfinished' or 'outdated'.
+    ``work`` is the folder of a stopped run from which the same work would go on."""
+
+    def __init__(self, state: str, work: Path | None = None):
+        super().__init__(state)
+        self.work = work
 
 
 _asking = ContextVar("asking", default=False)
@@ -82,11 +121,62 @@ def read_manifest(folder: Path) -> Manifest | None:
 
 
 def write_json(path: Path, value: object) -> None:
-    """Write readable UTF-8 JSON, so that a reader sees the old content or the new; keys stay in their order."""
+    """Write readable UTF-8 JSON, so that a reader sees the old content or the new, after a power cut too."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    partial.write_text(json.dumps(value, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
-    os.replace(partial, path)
+    try:
+        partial.write_text(json.dumps(value, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+        _sync(partial)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def sync(path: Path, skip: Collection[str] = ()) -> None:
+    """Wait until a file, or every file and folder below a folder, is on the disk: a power cut then takes nothing of it.
+    ``skip`` names what is directly in the folder and may be lost. Cost: what is not yet written is written now."""
+    if path.is_dir():
+        for inner in path.iterdir():
+            if inner.name not in skip and not inner.is_symlink():
+                sync(inner)
+    _sync(path)
+
+
+def _sync(path: Path) -> None:
+    with suppress(OSError) if path.is_dir() else nullcontext():  # Windows and some network disks cannot do folders
+        file = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
+        try:
+            os.fsync(file)
+        finally:
+            os.close(file)
+
+
+def disk_error(error: BaseException | None, folder: Path) -> CourseError | None:
+    """What the disk refused, in one line: full, read-only, not permitted. None for an error of another kind."""
+    while error and not (getattr(error, "errno", None) in DISK_ERRORS or DISK_FULL.search(str(error))):
+        error = error.__cause__
+    if not error:
+        return None
+    number, path = getattr(error, "errno", None) or errno.ENOSPC, getattr(error, "filename", None)
+    path = Path(path if isinstance(path, str | Path) else folder).absolute()
+    there = next(parent for parent in (path, *path.parents) if parent.is_dir())
+    failed = "no access to" if number in (errno.EACCES, errno.EPERM) else "cannot write"
+    return CourseError(
+        f"{failed} {path}: {os.strerror(number)}, {decimal(shutil.disk_usage(there).free)} are free there: what was "
+        "finished is kept; put that right, and the same command goes on"
+    )
+
+
+@contextmanager
+def _explaining(folder: Path) -> Iterator[None]:
+    """Within this context what the disk refuses is a CourseError."""
+    try:
+        yield
+    except Exception as error:
+        problem = None if isinstance(error, CourseError) else disk_error(error, folder)
+        if not problem:
+            raise
+        raise problem from error
 
 
 def sha256(path: Path) -> str:
@@ -110,11 +200,12 @@ def _read_hash(path: Path) -> str:
     if size < REMEMBERED_BYTES:
         return _digest(path)
     store, key, known = artifacts_root() / HASHES, str(path.resolve()), {}
-    with suppress(FileNotFoundError, json.JSONDecodeError):
+    with suppress(OSError, json.JSONDecodeError):
         known = json.loads(store.read_text(encoding="utf-8"))
     if key not in known or known[key][:2] != [size, modified]:
         known[key] = [size, modified, _digest(path)]
-        write_json(store, known)
+        with suppress(OSError):  # read-only: it is read again the next time
+            write_json(store, known)
     return known[key][2]
 
 
@@ -150,21 +241,25 @@ def fingerprint(stage: str, settings: dict, inputs: dict[str, str]) -> str:
 
 def build(
     out: Path, make: Callable[[Path], dict | None], *, stage: str, settings: dict, inputs: Iterable[Path] = (),
-    resumable: bool = False, together: bool = False, force: bool = False,
+    resumable: bool = False, together: bool = False, force: bool = False, scratch: Collection[str] = (),
 ) -> Manifest:  # fmt: skip
     """Run ``make(folder)`` and move what it wrote to ``out``, unless ``out`` already holds just that.
 
     ``make`` gets an empty folder, or with ``resumable`` the folder a killed run of the same work left behind;
     what it returns becomes the manifest's summary. ``stage`` names the work in messages and in the manifest.
+    ``scratch`` names what in the folder is needed only while it is made, checkpoints for one: it is no part of the
+    result, and is removed when the result is in its place. A folder ``logs`` is kept, but does not count as content.
+    ``force`` makes again what is finished; what a killed run left is not thrown away for it.
 
     Under `torchrun` all processes run a ``make`` that they do ``together``, a training, in the folder that the main one
     prepares and keeps; so it begins with a barrier (``running.together``). Else the main process makes it alone.
 
-    Raises CourseError when an input is missing, ``out`` holds what no stage wrote, or another process is making it.
+    Raises CourseError when an input is missing, ``out`` holds what no stage wrote, another process is making it, or
+    the disk is full or not to be written to.
     """
     done, layout, inputs, hashes = read_manifest(out), steps.LAYOUTS.get(stage, 1), list(inputs), {}
     check_present(stage, inputs)
-    if _asking.get() and not done and not list(out.parent.glob(f".{out.name}.unfinished-*")):
+    if _asking.get() and not done and not begun(out):
         raise Pending("to do")  # without reading a large input
     settings = json.loads(json.dumps(settings, default=str))  # as they will read back from the manifest
     for path in inputs:
@@ -173,29 +268,114 @@ def build(
     mark = fingerprint(stage, settings, hashes)
 
     if done and done.fingerprint == mark and done.layout == layout and not force:
+        if processes.is_main() and not _asking.get():
+            _remove(*(out / name for name in (WORK, *scratch)))  # left by a kill just after the end
         return done
     work = out.parent / f".{out.name}.unfinished-{mark}"
     if _asking.get():
-        raise Pending("unfinished" if work.exists() else "outdated" if done else "to do")
+        stopped = work if resumable and work.exists() else None
+        raise Pending("unfinished" if work.exists() else "outdated" if done else "to do", stopped)
     check_writable(out)
     if not processes.is_main():
         if together:
-            make(work)
+            with _explaining(work):
+                make(work)
         while (done := read_manifest(out)) is None or done.fingerprint != mark:
             time.sleep(0.1)  # until the main process has written it; the launcher ends us if that one fails
         return done
-    with _lock(out):
-        if work.exists() and (force or not resumable):
-            shutil.rmtree(work)
-        work.mkdir(exist_ok=True)
-        started = time.perf_counter()
-        summary = make(work) or {}
-        seconds = round(time.perf_counter() - started, 1)
-        finished, made = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"), _hash_files(work)
-        manifest = Manifest(stage, settings, hashes, made, _versions(), seconds, finished, summary, layout)
-        write_json(work / MANIFEST, asdict(manifest))
+    with _explaining(work), _lock(out):
+        # Written last: with it the folder is whole, and was killed before it was moved. Several processes do it again.
+        manifest = read_manifest(work) if os.environ.get("WORLD_SIZE", "1") == "1" else None
+        if not (manifest and manifest.fingerprint == mark and manifest.layout == layout):
+            if work.exists() and not resumable:
+                shutil.rmtree(work)
+            _open(work, out, {"stage": stage, "settings": settings, "inputs": hashes})
+            what = Manifest(stage, settings, hashes, {}, _versions(), 0.0, "", {}, layout)
+            manifest = _make(work, make, what, (WORK, *scratch))
         _replace_folder(work, out)
+        _remove(*(out / name for name in (WORK, *scratch)))
     return manifest
+
+
+def _open(work: Path, out: Path, what: dict) -> None:
+    """Make the folder to work in, or take up that of a killed run; it says what it is. Say what is left behind."""
+    others = [] if work.exists() else [left for left in begun(out) if left.stage]
+    work.mkdir(exist_ok=True)
+    _remove(work / MANIFEST, *work.glob(".*.partial"))  # else it would be taken for whole, or for a part of the result
+    write_json(work / WORK, what)
+    if others:
+        old, new = _flat(others[0].settings), _flat(what["settings"])
+        names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
+        changes = [f"{name.rpartition('.')[2]} {_brief(old, name)} -> {_brief(new, name)}" for name in names]
+        known = set(others[0].inputs.items())
+        changes += [f"other {name}" for name, content in what["inputs"].items() if (name, content) not in known]
+        told = ", ".join(changes[:4]) + ("" if len(changes) < 5 else f" and {len(changes) - 4} more")
+        older = f" and {len(others) - 1} older" if others[1:] else ""
+        place, root = out.absolute(), artifacts_root()
+        advice = "remove it when you need it no more"
+        if place.is_relative_to(root):
+            advice = f"`course clean -p {place.relative_to(root).parts[0]}` removes it"
+        say(
+            f"leaves behind unfinished work of other settings ({told}): {shown(others[0].folder)}, {others[0].size}"
+            f"{older}; {advice}"
+        )
+
+
+def _make(work: Path, make: Callable[[Path], dict | None], what: Manifest, lost: Collection[str]) -> Manifest:
+    """Let ``make`` fill the folder, and write the manifest when all of it but what is ``lost`` is on the disk."""
+    started = time.perf_counter()
+    summary = make(work) or {}
+    seconds, outputs = round(time.perf_counter() - started, 1), _hash_files(work, (LOGS, *lost))
+    finished = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    manifest = replace(what, outputs=outputs, seconds=seconds, finished=finished, summary=summary)
+    sync(work, lost)
+    write_json(work / MANIFEST, asdict(manifest))
+    return manifest
+
+
+def _flat(settings: dict, above: str = "") -> dict[str, object]:
+    """The settings in settings too, each under its path."""
+    flat = {}
+    for name, value in settings.items():
+        flat |= _flat(value, f"{above}{name}.") if isinstance(value, dict) else {f"{above}{name}": value}
+    return flat
+
+
+def _brief(flat: dict, name: str) -> str:
+    text = str(flat.get(name, "—"))
+    return text if len(text) < 24 else f"{text[:20]}…"
+
+
+def begun(out: Path) -> list[Unfinished]:
+    """Unfinished work of which ``out`` would be the result, of any settings: the latest first."""
+    return _left(out.parent.glob(f".{glob.escape(out.name)}.unfinished-*"))
+
+
+def unfinished(folder: Path) -> list[Unfinished]:
+    """All that was begun and not finished, or that a kill left behind, in a profile's folder: the latest first."""
+    places = [folder, *(place for place in folder.glob("[!.]*") if place.is_dir())]
+    return _left(path for place in places for pattern in LEFT for path in place.glob(pattern))
+
+
+def _left(paths: Iterable[Path]) -> list[Unfinished]:
+    found = []
+    for path in paths:
+        files, told = [], {"stage": "", "settings": {}, "inputs": {}}
+        for file in (path, *(Path(place, name) for place, _, names in os.walk(path) for name in names)):
+            with suppress(OSError):  # a running stage may just have removed it
+                files.append(file.lstat())
+        with suppress(OSError, json.JSONDecodeError):
+            told = json.loads((path / WORK).read_text(encoding="utf-8"))
+        size, changed = sum(file.st_size for file in files), max((file.st_mtime for file in files), default=0)
+        if files and (path.is_dir() or time.time() - changed > LEFT_SECONDS):
+            found.append(Unfinished(path, **told, bytes=size, changed=changed))
+    return sorted(found, key=lambda left: left.changed, reverse=True)
+
+
+def remove(left: Unfinished) -> None:
+    """Remove unfinished work for good. Raises CourseError while another process works in it."""
+    with _explaining(left.folder), _lock(left.out) if left.folder.is_dir() else nullcontext():
+        shutil.rmtree(left.folder) if left.folder.is_dir() else left.folder.unlink()
 
 
 def check_present(stage: str, inputs: Iterable[Path | str]) -> None:
@@ -248,9 +428,11 @@ def shown(path: Path) -> str:
     return path.name
 
 
-def _hash_files(folder: Path) -> dict[str, str]:
+def _hash_files(folder: Path, skip: Collection[str] = ()) -> dict[str, str]:
+    """Hashes of all files in a folder, but for manifests and what is in the folder under one of the names ``skip``."""
     files = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != MANIFEST)
-    return {path.relative_to(folder).as_posix(): _digest(path) for path in files}
+    names = {path: path.relative_to(folder) for path in files}
+    return {name.as_posix(): _digest(path) for path, name in names.items() if name.parts[0] not in skip}
 
 
 def _versions() -> dict[str, str]:
@@ -264,8 +446,16 @@ def _versions() -> dict[str, str]:
 def _replace_folder(new: Path, old: Path) -> None:
     """Put ``new`` where ``old`` is. A folder cannot be replaced in one system call, so ``old`` steps aside first."""
     aside = old.parent / f".{old.name}.replaced"
-    shutil.rmtree(aside, ignore_errors=True)
+    _remove(aside)
     if old.exists():
         os.replace(old, aside)
     os.replace(new, old)
-    shutil.rmtree(aside, ignore_errors=True)
+    _sync(old.parent)
+    _remove(aside)
+
+
+def _remove(*paths: Path) -> None:
+    """Remove files and folders that are no longer needed; what cannot be removed now stays."""
+    for path in paths:
+        with suppress(OSError):
+            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink()

@@ -3,27 +3,47 @@
 It parses, calls what the notebooks call, and prints. What a user can put right is one line on stderr and exit code 2.
 """
 
+import datetime
 import inspect
 import json
+import shlex
 import sys
 from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 from rich.console import Console
 from rich.table import Column, Table
 from typer import Argument, Exit, Option, Typer
+from typer.core import TyperGroup
 
 from . import artifacts, merge_and_chat, processes, profiles, road, steps, tokenizer_pruning, training, wiki_cleaning
 from .corpora import downloading
-from .errors import CourseError
+from .errors import CourseError, Stopped
 from .merge_and_chat import evaluation
 from .notebooks import execute
 
+
+class Commands(TyperGroup):
+    """The commands; here Ctrl-C and a disk that refuses get their line, before typer ends without a word."""
+
+    def invoke(self, context):
+        try:
+            return super().invoke(context)
+        except KeyboardInterrupt:
+            same = shlex.join(["course", *sys.argv[1:]])
+            raise Stopped(f"stopped; what was finished is kept, the same command goes on: {same}") from None
+        except OSError as error:
+            if problem := artifacts.disk_error(error, Path.cwd()):
+                raise problem from error
+            raise
+
+
 app = Typer(
     help="Build a Chinese Llama from scratch: one command a stage.", no_args_is_help=True, add_completion=False,
-    rich_markup_mode=None, pretty_exceptions_enable=False,
+    rich_markup_mode=None, pretty_exceptions_enable=False, cls=Commands,
 )  # fmt: skip
 console = Console(quiet=not processes.is_main(), highlight=False)
 
@@ -35,6 +55,7 @@ Force = Annotated[bool, Option("--force", help="make it again although it is mad
 Workers = Annotated[int | None, Option("-w", "--workers", min=1, help="processes; default: one a core")]
 Corpus = Annotated[str, Option(help="common or medical")]
 Method = Annotated[str, Option(help="full or lora")]
+ReportTo = Annotated[str | None, Option(help="tensorboard (default), trackio, wandb, swanlab or none")]
 Model = Annotated[str, Option("-m", "--model", help="a folder, or common-full, medical-merged …")]
 
 # Name -> the stage that makes it: common, common-full, common-merged …
@@ -62,6 +83,14 @@ def model_folder(profile: profiles.Profile, name: str) -> Path:
     raise CourseError(f"no model {name!r}: name a folder or one of {', '.join(MODELS)}")
 
 
+def reporting(profile: profiles.Profile, report_to: str | None) -> profiles.Profile:
+    """The profile with its trainings reported elsewhere, if that is asked for."""
+    if report_to is None:
+        return profile
+    trainings = {name: getattr(profile, name) for name in ("pretraining", "full", "lora")}
+    return replace(profile, **{name: replace(one, report_to=report_to) for name, one in trainings.items()})
+
+
 def print_step(title: object, manifest: artifacts.Manifest, fresh: bool = True) -> None:
     """One line about a finished step, and one for each kind of row that was left out."""
     figures = ((name.replace("_", " "), value) for name, value in manifest.summary.items() if name != "left_out")
@@ -79,6 +108,17 @@ def print_table(title: str, columns: list[str], rows: Iterable[list[str]], justi
     for row in rows:
         table.add_row(*row)
     console.print(table)
+
+
+def print_unfinished(found: list[artifacts.Unfinished], states: list[road.State]) -> None:
+    """A line for each unfinished work and leftover."""
+    going_on = {state.work for state in states}
+    for left in found:
+        changed = datetime.datetime.fromtimestamp(left.changed, datetime.UTC)
+        what = f"unfinished {left.stage}" if left.stage else "left by a stopped run"
+        then = ": the next run would go on from here" if left.folder in going_on else ""
+        text = f"· {artifacts.shown(left.folder)}, {left.size}, {changed:%Y-%m-%d %H:%M} UTC, {what}{then}"
+        console.print(text, soft_wrap=True, markup=False)
 
 
 def print_board(profile: profiles.Profile) -> None:
@@ -129,13 +169,13 @@ def wiki_clean(
 
 @command("deduplication")
 def deduplicate(profile: Profile = CHOSEN, force: Force = False) -> None:
-    """Normalise the cleaned wiki, Baike and medicine, and drop exact and near duplicates."""
+    """Normalise the cleaned wiki, Baike and medicine; drop scraped rubbish, exact and near duplicates."""
     step = steps.step("deduplication")
     print_step(step, road.do(step, profile, force=force))
     corpora = json.loads((profile.dir("deduplication") / "report.json").read_text(encoding="utf-8"))["corpora"]
-    rows = [[name, *(f"{count:,}" for count in corpus["documents"].values())] for name, corpus in corpora.items()]
     fates = next(iter(corpora.values()))["documents"]
-    print_table("documents by fate", ["corpus", *fates], rows, justify="right")
+    rows = [[fate, *(f"{corpus['documents'][fate]:,}" for corpus in corpora.values())] for fate in fates]
+    print_table("documents by fate", ["fate", *corpora], rows, justify="right")
 
 
 @command("tokenizer_pruning")
@@ -175,31 +215,46 @@ def tokenize(
 
 @command("parameter_budgeting")
 def budget(profile: Profile = CHOSEN, force: Force = False) -> None:
-    """Count parameters, memory and time of the profile's model."""
+    """Count parameters, memory and time of the profile's model, and find the fastest settings that fit."""
     road.do(steps.step("parameter_budgeting"), profile, force=force)
     report = json.loads((profile.dir("parameter_budgeting") / "budget.json").read_text(encoding="utf-8"))
-    count, device, best = report["total_parameters"], report["device"], report["fastest_fit"]
+    count, device, plans = report["total_parameters"], report["device"], report["trainings"]
     rows = ([part, f"{weights:,}", f"{weights / count:.0%}"] for part, weights in report["parameters"].items())
     print_table(f"{profile.name}: {count:,} parameters", ["part", "parameters", "share"], rows)
-    used = f"{report['total_memory'] / 2**30:.2f} of {device['memory'] / 2**30:.0f} GiB on {device['name']}"
-    rows = ([part, f"{size / 2**20:,.0f}"] for part, size in report["memory"].items())
-    print_table(f"{used}, batch {report['batch_size']}", ["part", "MiB"], rows)
-    how = ", with gradient checkpointing" if best and best["gradient_checkpointing"] else ""
-    console.print(f"largest batch that fits: {best['batch_size']}{how}" if best else "no batch fits this device")
-    for corpus, plan in report["runs"].items():
-        console.print(f"{corpus}: {plan['tokens']:,} tokens ({plan['tokens_from']}), about {plan['hours']:,.2f} h")
+    lost = ", ".join(f"{size / 2**20:,.0f} {name}" for name, size in report["subtracted"].items())
+    console.print(f"{device['name']}: {device['memory'] / 2**20:,.0f} MiB, less {lost}: {report['limit'] / 2**20:,.0f}",
+                  soft_wrap=True)  # fmt: skip
+    parts = plans["pretraining"]["memory"]
+    rows = [[part, *(f"{plan['memory'][part] / 2**20:,.0f}" for plan in plans.values())] for part in parts]
+    rows.append(["at the peak", *(f"{plan['total_memory'] / 2**20:,.0f}" for plan in plans.values())])
+    rows.append(["fits", *("yes" if plan["fits"] else "NO" for plan in plans.values())])
+    titles = (f"{name}, batch {plan['batch_size']}" for name, plan in plans.items())
+    print_table("memory, MiB", ["part", *titles], rows, justify="right")
+    told = ("batch_size", "gradient_accumulation_steps", "gradient_checkpointing", "loss")
+    found = {name: plan["fastest_fit"] for name, plan in plans.items()}
+    found |= {f"pretraining, {loss} loss": best for loss, best in plans["pretraining"]["by_loss"].items()}
+    console.print("The fastest settings, with the largest batch that fits, as profiles.toml has them:")
+    for name, best in found.items():
+        how = ", ".join(f"{key} = {json.dumps(best[key])}" for key in told) if best else "nothing fits this device"
+        speed = f"; about {best['tokens_per_second']:,.0f} tokens/s" if best and name.startswith("pretraining") else ""
+        console.print(f"  {name}: {how}{speed}", soft_wrap=True, markup=False)
+    for corpus, run in report["runs"].items():
+        console.print(f"{corpus}: {run['tokens']:,} tokens ({run['tokens_from']}), about {run['hours']:,.2f} h")
 
 
 @command("pretraining")
-def pretrain(corpus: Corpus, profile: Profile = CHOSEN, force: Force = False) -> None:
-    """Pretrain a base model."""
-    print_step(f"pretraining/{corpus}", training.pretrain(profile, corpus, force=force))
+def pretrain(corpus: Corpus, report_to: ReportTo = None, profile: Profile = CHOSEN, force: Force = False) -> None:
+    """Pretrain a base model. Stopped, it goes on where it was."""
+    print_step(f"pretraining/{corpus}", training.pretrain(reporting(profile, report_to), corpus, force=force))
 
 
 @command("full_vs_lora_sft")
-def sft(base: Corpus, method: Method, profile: Profile = CHOSEN, force: Force = False) -> None:
-    """Fine-tune a base model on instructions."""
-    print_step(f"full_vs_lora_sft/{base}-{method}", training.fine_tune(profile, base, method, force=force))
+def sft(
+    base: Corpus, method: Method, report_to: ReportTo = None, profile: Profile = CHOSEN, force: Force = False
+) -> None:
+    """Fine-tune a base model on instructions. Stopped, it goes on where it was."""
+    manifest = training.fine_tune(reporting(profile, report_to), base, method, force=force)
+    print_step(f"full_vs_lora_sft/{base}-{method}", manifest)
 
 
 @command("merge_and_chat")
@@ -268,9 +323,47 @@ def status(profile: Profile = CHOSEN) -> None:
         if made := row.manifest:
             rows[-1] += made.finished[:16].replace("T", " "), f"{made.seconds:,.0f} s", ", ".join(made.inputs)
     print_table(f"profile {profile.name}", ["stage", "state", "finished (UTC)", "took", "made from"], rows)
+    if found := artifacts.unfinished(profile.dir("")):
+        print_unfinished(found, states)
     if following := next((row.step for row in states if row.state != "done"), None):
         option = "" if profile.name == profiles.DEFAULT else f" --profile {profile.name}"
         console.print(f"next: {following.command}{option}  (or course run{option} for all that is left)")
+
+
+@app.command()
+def clean(
+    everything: Annotated[bool, Option("--all", help="also what the next run would go on from")] = False,
+    yes: Annotated[bool, Option("--yes", help="do not ask")] = False, profile: Profile = CHOSEN,
+) -> None:  # fmt: skip
+    """Remove unfinished work of other settings and what stopped runs left, after asking. Results stay."""
+    found, states, refused = artifacts.unfinished(profile.dir("")), road.status(profile), []
+    print_unfinished(found, states)
+    going_on = {state.work for state in states}
+    chosen = [left for left in found if everything or left.folder not in going_on]
+    if not chosen:
+        console.print("nothing to remove" + (" (--all removes also what would go on)" if found else ""))
+        return
+    size = artifacts.decimal(sum(left.bytes for left in chosen))
+    if not yes and not sys.stdin.isatty():
+        raise CourseError(f"this removes {len(chosen)} of these, {size}, and there is no terminal to ask in: add --yes")
+    if not yes and not confirmed(f"Remove {len(chosen)} of these, {size}? [y/N] "):
+        console.print("nothing was removed")
+        return
+    for left in chosen:
+        try:
+            artifacts.remove(left)
+        except CourseError as error:
+            refused.append(str(error))
+    console.print(f"[green]✓[/] removed {len(chosen) - len(refused)}")
+    if refused:
+        raise CourseError("; ".join(refused))
+
+
+def confirmed(question: str) -> bool:
+    """Whether the user says yes; the end of the input is a no."""
+    with suppress(EOFError):
+        return input(question).strip().lower() in ("y", "yes")
+    return False
 
 
 @app.command()
@@ -292,12 +385,13 @@ def notebooks(books: Annotated[list[Path], Argument(help="notebooks, in order")]
 
 
 def main() -> None:
-    """Run the command; a CourseError is one line on stderr and exit code 2."""
+    """Run the command; a CourseError is one line on stderr and exit code 2, a stop has its own."""
     try:
         app()
+    except (Stopped, KeyboardInterrupt) as stop:
+        if processes.is_main():
+            print(stop if isinstance(stop, Stopped) else "stopped before it began", file=sys.stderr)
+        sys.exit(getattr(stop, "exit_code", 130))
     except CourseError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:
-        print("stopped; the same command goes on from the last checkpoint", file=sys.stderr)
-        sys.exit(130)

@@ -1,4 +1,4 @@
-"""The one exception a learner is meant to read."""
+"""The exceptions a learner is meant to read."""
 
 
 class CourseError(Exception):
@@ -6,3 +6,11 @@ class CourseError(Exception):
 
     The ``course`` command prints it without a traceback and exits with code 2.
     """
+
+
+class Stopped(CourseError):
+    """A training was told to stop and has saved what it had. ``exit_code``: 130 after Ctrl-C, 143 after SIGTERM."""
+
+    def __init__(self, message: str, exit_code: int = 130):
+        super().__init__(message)
+        self.exit_code = exit_code

@@ -1,43 +1,41 @@
 """Execute notebooks from the command line: progress by cell, an executed copy, an error that names its cell."""
 
+import asyncio
 import os
+import signal
 import time
-from itertools import count
+from contextlib import suppress
 from pathlib import Path
 
 from .artifacts import shown
 from .claims import false_claims
-from .errors import CourseError
+from .errors import CourseError, Stopped
 from .profiles import Profile
-from .progress import Line
-
-CELL_SECONDS = 24 * 3600  # a cell may pretrain
+from .progress import MESSAGE, Line
 
 
 def execute(book: Path, profile: Profile) -> tuple[float, list[str]]:
     """Run a notebook top to bottom in its own folder and write the executed copy. -> (seconds, claims that are false).
-    The copy, whole or up to the failing cell, goes to ``artifacts/<profile>/notebooks``; the notebook itself is not
-    touched. Raises CourseError naming the cell that failed."""
+    A cell may take days. The copy, whole or up to the failing cell, goes to ``artifacts/<profile>/notebooks``; the
+    notebook itself is not touched. Raises CourseError naming the cell that failed, Stopped after Ctrl-C or SIGTERM."""
     import nbformat
-    from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError
 
     if not book.is_file():
         raise CourseError(f"{shown(book)} is missing: name a notebook")
     notebook = nbformat.read(book, as_version=4)
-    cells, done = sum(cell.cell_type == "code" for cell in notebook.cells), count(1)
     started = time.perf_counter()
-    with Line(f"{book.stem}, cells", cells) as line:
-        client = NotebookClient(
-            notebook, timeout=CELL_SECONDS, kernel_name="python3",
-            resources={"metadata": {"path": str(book.parent.resolve())}},
-            on_cell_executed=lambda cell, cell_index, execute_reply: line.update(next(done)),
-        )  # fmt: skip
+    with Line(f"{book.stem}, cells", sum(cell.cell_type == "code" for cell in notebook.cells)) as line:
+        client = _client(notebook, book, line)
         try:
             client.execute(env={**os.environ, "COURSE_PROFILE": profile.name})
-        except CellExecutionError as error:
-            message = f"{shown(book)}: {_failure(notebook)}: open it with `make lab` and run that cell"
-            raise CourseError(message) from error
+        except (CellExecutionError, RuntimeError) as error:
+            if client.signal:
+                where = f"{shown(book)}: stopped in cell {client.cell}"
+                message = f"{where}; what was finished is kept, the same command goes on"
+                raise Stopped(message, 128 + client.signal) from error
+            cause = _failure(notebook) or f"its kernel ended in cell {client.cell} (out of memory?)"
+            raise CourseError(f"{shown(book)}: {cause}: open it with `make lab` and run that cell") from error
         finally:
             out = profile.dir("notebooks") / book.name
             out.parent.mkdir(parents=True, exist_ok=True)
@@ -48,10 +46,54 @@ def execute(book: Path, profile: Profile) -> tuple[float, list[str]]:
     return time.perf_counter() - started, claims
 
 
+def _client(notebook, book: Path, line: Line):
+    """Runs the cells, and shows the running cell's own line of progress, which comes with what the cell displays. Told
+    to stop, it interrupts the cell and waits for it, so that a training can save; told twice it ends the kernel."""
+    from nbclient import NotebookClient
+    from nbclient.exceptions import DeadKernelError
+
+    class Client(NotebookClient):
+        cell, done, signal = 0, 0, 0  # number of the running cell; how many have run; what told it to stop
+
+        def process_message(self, message, cell, cell_index):
+            if text := (message["content"].get("transient") or {}).get(MESSAGE):
+                line.update(self.done, f"{self.title} · {text}")
+            return super().process_message(message, cell, cell_index)
+
+        def starts(self, cell, cell_index):
+            if self.signal:
+                raise DeadKernelError("stopped between two cells")
+            self.cell = cell_index + 1
+            self.title = f"{book.stem}, cell {self.cell} of {len(notebook.cells)}"
+            line.update(self.done, self.title)
+
+        def ran(self, cell, cell_index, execute_reply):
+            self.done += 1
+            line.update(self.done, self.title)
+
+        async def async_start_new_kernel(self, **kwargs):
+            with suppress(NotImplementedError, RuntimeError):  # on Windows, and outside the main thread
+                for number in (signal.SIGINT, signal.SIGTERM):
+                    asyncio.get_running_loop().add_signal_handler(number, self.stop, number)
+            await super().async_start_new_kernel(**kwargs)
+
+        def stop(self, number):
+            end = self.km.shutdown_kernel(now=True) if self.signal else self.km.interrupt_kernel()
+            self.signal = number
+            self.ending = asyncio.ensure_future(end)
+
+    client = Client(
+        notebook, timeout=None, kernel_name="python3", resources={"metadata": {"path": str(book.parent.resolve())}},
+        extra_arguments=["--log-level=CRITICAL"],
+    )  # fmt: skip
+    client.on_cell_execute, client.on_cell_executed = client.starts, client.ran
+    return client
+
+
 def _failure(notebook) -> str:
-    """The failed cell's number and error in one line."""
+    """The failed cell's number and error in one line, or nothing."""
     for number, cell in enumerate(notebook.cells, 1):
         for output in cell.get("outputs", []):
             if output.output_type == "error":
                 return f"cell {number} failed with {output.ename}: {output.evalue.partition(chr(10))[0]}"
-    return "a cell failed"
+    return ""

@@ -26,30 +26,69 @@ class ModelShape:
     max_position_embeddings: int
     tie_word_embeddings: bool
     initializer_range: float
+    num_key_value_heads: int | None = None  # fewer than query heads: grouped-query attention; None: as many
 
 
-@dataclass(frozen=True)
+# What a setting may say. Where it matters which is better, `benchmarks/` has the figures.
+CHOICES = {
+    "precision": ("auto", "bf16", "fp16", "fp32"),  # of matrix products; weights are fp32. auto: the device's fastest
+    "loss": ("plain", "chunked", "liger"),  # of the same value; the last two never hold all logits at once
+    "optimizer": ("adamw", "adamw_8bit", "muon"),
+    "parallel": ("ddp", "fsdp"),  # how several GPUs share the work: a whole model each, or a part of it
+}
+
+
+@dataclass(frozen=True, kw_only=True)
 class Training:
-    """Settings of every training, and all there are of full fine-tuning."""
+    """Settings of every training, and all there are of full fine-tuning.
 
+    One step sees ``batch_size × gradient_accumulation_steps`` examples, in all processes together. ``batch_size`` is
+    what one device holds at a time, at most. Raises CourseError for a value that is none of ``CHOICES``.
+    """
+
+    # The recipe: what decides the weights.
     batch_size: int
     gradient_accumulation_steps: int
     epochs: float
     learning_rate: float
     warmup_fraction: float
     weight_decay: float
+    optimizer: str = "adamw"
+    precision: str = "auto"
+    # How this machine gets there: memory and speed.
+    loss: str = "plain"
+    gradient_checkpointing: bool = False
+    torch_compile: bool = False
+    tf32: bool = True  # fp32 products in 19 bits, on GPUs that have it
+    parallel: str = "ddp"
+    # What is kept on the way.
+    save_minutes: float = 10
+    report_to: str = "tensorboard"  # or another name of transformers' integrations, or "none"
+
+    def __post_init__(self):
+        for name, allowed in CHOICES.items():
+            if (value := getattr(self, name)) not in allowed:
+                raise CourseError(f"profiles.toml: {name} is {value!r}: choose one of {', '.join(allowed)}")
+
+    @property
+    def recipe(self) -> dict:
+        """What decides the weights, but for rounding. A run may be stopped and go on with other values of the rest,
+        and with its batch split in another way."""
+        machine = ("batch_size", "gradient_accumulation_steps", "loss", "gradient_checkpointing", "torch_compile",
+                   "tf32", "parallel", "save_minutes", "report_to")  # fmt: skip
+        kept = {name: value for name, value in vars(self).items() if name not in machine}
+        return {"batch": self.batch_size * self.gradient_accumulation_steps, **kept}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Pretraining(Training):
     """Settings of next-token training on packed blocks. A batch is ``batch_size`` blocks of ``block_size`` tokens."""
 
     block_size: int
     embedding_learning_rate: float
-    save_minutes: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class LoraTuning(Training):
     """LoRA (Hu et al. 2021, https://arxiv.org/abs/2106.09685): rank ``r``, the update is scaled by ``alpha / r``."""
 

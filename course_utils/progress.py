@@ -1,61 +1,99 @@
-"""A progress line for terminals and notebooks alike: what is done, how fast, how long it will take.
+"""A progress line for terminals, notebooks and files alike: what is done, how fast, how long it will take.
 
 In a terminal it is rich's live display. In a notebook rich would show a widget, of which a saved notebook keeps only
 the words "Output()"; so there the line is drawn as text into one output, updated in place, and stays when saved.
+Elsewhere (``course run | tee log``) it is a line of text now and then.
 """
 
+import datetime
 import io
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
+from threading import Timer
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Column
 
 from . import processes
 
 REDRAW_SECONDS = 0.5  # in a notebook; each redraw is a message to the browser
+PLAIN_SECONDS = 60  # between two lines of text where output is neither a terminal nor a notebook
+QUICK_SECONDS = 1  # what takes less has no line but its last one there
+MESSAGE = "course_progress"  # in what a notebook's display carries besides the output: the line as plain text
 
 
 class Line(AbstractContextManager):
     """One line of progress towards ``total``, or of a count without end where the total is not known. A context."""
 
     def __init__(self, title: str, total: float | None = None, completed: float = 0):
-        shown = [TextColumn("{task.description}"), TimeElapsedColumn()]
+        text = TextColumn("{task.description}", markup=False, table_column=Column())  # a long one goes on below
+        shown = [text, TimeElapsedColumn()]
         if total:  # the narrowest terminal is 80 columns wide: a short bar, and time as tqdm writes it, elapsed < left
             shown[1:1] = [BarColumn(6), TextColumn("{task.percentage:>3.0f}%")]
             shown += [TextColumn("<"), TimeRemainingColumn()]
-        self._notebook, off = Console().is_jupyter, not processes.is_main()
+        console, on = Console(), processes.is_main()
+        self._notebook, live = on and console.is_jupyter, on and console.is_terminal and not console.is_jupyter
+        self._plain = on and not (self._notebook or live)
         page = Console(file=io.StringIO(), width=120, color_system=None, force_jupyter=False)
-        console = page if self._notebook else None  # a terminal's own
-        self._progress = Progress(*shown, console=console, auto_refresh=not self._notebook, disable=off)
+        console = None if live else page  # a terminal's own
+        self._progress = Progress(*shown, console=console, auto_refresh=live, disable=not on)
         self._task = self._progress.add_task(title, total=total, completed=completed)
-        self._drawn, self._handle = 0.0, None
-        begin = self._draw if self._notebook else self._progress.start
-        begin()
+        self._title, self._total, self._done, self._first = title, total, completed, completed
+        self._began = self._drawn = time.monotonic()
+        self._handle = None
+        if self._plain:  # at once, but not for what is over at once
+            self._timer = Timer(QUICK_SECONDS, self._draw)
+            self._timer.daemon = True
+            self._timer.start()
+        elif self._notebook:
+            self._draw()
+        else:
+            self._progress.start()
 
     def update(self, completed: float, title: str | None = None) -> None:
         """Say how much is done by now, and what the line should be called."""
+        self._done, self._title = completed, title or self._title
         self._progress.update(self._task, completed=completed, description=title)
-        if self._notebook and time.monotonic() - self._drawn > REDRAW_SECONDS:
+        pause = REDRAW_SECONDS if self._notebook else PLAIN_SECONDS
+        if (self._notebook or self._plain) and time.monotonic() - self._drawn > pause:
             self._draw()
 
     def close(self) -> None:
-        end = self._draw if self._notebook else self._progress.stop
-        end()
+        if self._plain:
+            self._timer.cancel()
+        if self._plain or self._notebook:
+            self._draw()
+        else:
+            self._progress.stop()
+
+    def _text(self) -> str:
+        """The line without a bar: ``pretraining  370/1,000  37 %  0:12:10 < 0:20:43``."""
+        took = time.monotonic() - self._began
+        elapsed = datetime.timedelta(seconds=int(took))
+        if not self._total:
+            return f"{self._title}  {elapsed}"
+        gone = self._done - self._first
+        left = datetime.timedelta(seconds=int(took * (self._total - self._done) / gone)) if gone else "-:--:--"
+        share = f"{self._done:,.0f}/{self._total:,.0f}  {self._done / self._total:.0%}".replace("%", " %")
+        return f"{self._title}  {share}  {elapsed} < {left}"
 
     def _draw(self) -> None:
+        self._drawn = time.monotonic()
+        if self._plain:
+            say(self._text())
+            return
         from IPython.display import display
 
         page = self._progress.console.file
         page.seek(page.truncate(0))
         self._progress.console.print(self._progress.get_renderable())
-        text = {"text/plain": page.getvalue().rstrip()}
+        text, more = {"text/plain": page.getvalue().rstrip()}, {MESSAGE: self._text()}
         if self._handle:
-            self._handle.update(text, raw=True)
+            self._handle.update(text, raw=True, transient=more)
         else:
-            self._handle = display(text, raw=True, display_id=True)
-        self._drawn = time.monotonic()
+            self._handle = display(text, raw=True, display_id=True, transient=more)
 
     def __exit__(self, *error: object) -> None:
         self.close()
@@ -67,3 +105,11 @@ def track(items: Iterable, title: str, total: int) -> Iterator:
         for count, item in enumerate(items, 1):
             yield item
             line.update(count)
+
+
+def say(text: str) -> None:
+    """One line for the user at any time: in a terminal above a running line of progress, which rich then redraws, in a
+    notebook as an output. Under `torchrun` the main process alone speaks."""
+    if processes.is_main():
+        with suppress(OSError):  # whoever read it is gone: no reason to stop
+            print(text, flush=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from . import artifacts
 from .errors import CourseError
@@ -12,11 +13,12 @@ from .steps import STEPS, Step
 @dataclass(frozen=True)
 class State:
     """How far a step has come: 'done', 'outdated' (its inputs or settings changed), 'unfinished' (it was stopped and
-    will go on) or 'to do'; the manifest is that of the last finished run."""
+    will go on) or 'to do'; the manifest is that of the last finished run, ``work`` the folder it would go on in."""
 
     step: Step
     state: str
     manifest: artifacts.Manifest | None
+    work: Path | None = None
 
 
 def do(step: Step, profile: Profile, *, force: bool = False) -> artifacts.Manifest:
@@ -60,18 +62,19 @@ def status(profile: Profile) -> list[State]:
     states, stale = [], set()
     for step in STEPS:
         folder = profile.dir(step.stage, step.part)
-        manifest = artifacts.read_manifest(folder)
+        manifest, work = artifacts.read_manifest(folder), None
         try:
             with artifacts.asking():
                 do(step, profile)
             # What is made from an outdated step will be outdated once that step is made again.
             state = "outdated" if stale & set(manifest.inputs) else "done"
         except artifacts.Pending as pending:
-            state = str(pending)
-        except CourseError:  # an earlier step or a source is missing
+            state, work = str(pending), pending.work
+        except CourseError:  # an earlier step or a source is missing; once it is there, the latest may go on
             state = "outdated" if manifest else "to do"
+            work = next((left.folder for left in artifacts.begun(folder)), None)
         if state != "done":
             made = [folder, *(folder / name for name in manifest.outputs)] if manifest else [folder]
             stale.update(map(artifacts.shown, made))
-        states.append(State(step, state, manifest))
+        states.append(State(step, state, manifest, work))
     return states

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from course_utils import profiles, road
+from course_utils import profiles, road, tokenizer_pruning
 
 REPOSITORY = Path(__file__).parents[1]
 SHARED = REPOSITORY.parent / "shared" / "data"
@@ -32,6 +32,15 @@ def walked(tmp_path_factory):
     reports = []
     road.run(profile, report=lambda step, manifest, fresh: reports.append((str(step), manifest, fresh)))
     return profile, reports
+
+
+@pytest.fixture(scope="session")
+def tokenizer_folder(tmp_path_factory):
+    """The folder of cpu-mini's pruned tokenizer, without the rest of the road."""
+    folder, course = tmp_path_factory.mktemp("tokenizer") / "pruned", profiles.load("cpu-mini")
+    words, hidden = course.retain_words, course.model.hidden_size
+    tokenizer_pruning.prune_tokenizer(course.tokenizer_model, folder, words, hidden_size=hidden)
+    return folder
 
 
 @pytest.fixture

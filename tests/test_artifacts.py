@@ -1,8 +1,10 @@
 """Stage outputs are whole or absent, and made again only when something they depend on changed."""
 
+import errno
 import hashlib
 import json
 import os
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -157,3 +159,201 @@ def test_written_json_is_readable_chinese(tmp_path):
     artifacts.write_json(tmp_path / "a.json", {"城市": "北京"})
     assert "北京" in (tmp_path / "a.json").read_text(encoding="utf-8")
     assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8")) == {"城市": "北京"}
+
+
+def kill(*args: object) -> None:
+    raise KeyboardInterrupt
+
+
+def train(folder: Path) -> dict:
+    """Checkpoints, a log and a model, as a training leaves them."""
+    for name in ("checkpoints", "logs"):
+        (folder / name).mkdir(exist_ok=True)
+        (folder / name / "1").write_text(name)
+    return write_answer(folder)
+
+
+TRAINING = {"stage": "test", "settings": {}, "resumable": True, "scratch": ["checkpoints"]}
+
+
+def test_what_is_needed_on_the_way_alone_goes_when_the_result_is_in_its_place(tmp_path, monkeypatch):
+    replace_folder = artifacts._replace_folder
+    monkeypatch.setattr(artifacts, "_replace_folder", kill)
+    with pytest.raises(KeyboardInterrupt):
+        artifacts.build(tmp_path / "out", train, **TRAINING)
+    (work,) = tmp_path.glob(".out.unfinished-*")
+    assert (work / "checkpoints/1").exists(), "days of work, until the result is there"
+    monkeypatch.setattr(artifacts, "_replace_folder", replace_folder)
+    artifacts.build(tmp_path / "out", kill, **TRAINING)  # it was whole: nothing is made again
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names == {"answer.txt", "logs", artifacts.MANIFEST}
+
+
+def test_several_processes_do_together_what_was_killed_at_its_end(tmp_path, monkeypatch):
+    """The others cannot know that the main one would skip it, and would wait for it."""
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(artifacts, "_replace_folder", kill)
+        artifacts.build(tmp_path / "out", train, **TRAINING, together=True)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+
+    def again(folder):
+        return {"whole": (folder / artifacts.MANIFEST).exists(), "resumed": (folder / "checkpoints/1").exists()}
+
+    manifest = artifacts.build(tmp_path / "out", again, **TRAINING, together=True)
+    assert manifest.summary == {"whole": False, "resumed": True}
+
+
+def test_a_kill_between_the_end_and_the_tidying_is_tidied_by_the_next_call(tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(artifacts, "_remove", lambda *paths: any(path.name == "checkpoints" for path in paths) and kill())
+        with pytest.raises(KeyboardInterrupt):
+            artifacts.build(tmp_path / "out", train, **TRAINING)
+    assert (tmp_path / "out/checkpoints").exists() and artifacts.read_manifest(tmp_path / "out")
+    with pytest.raises(artifacts.Pending), artifacts.asking():
+        artifacts.build(tmp_path / "out", kill, **TRAINING | {"settings": {"other": 1}})
+    monkeypatch.setenv("RANK", "1")
+    artifacts.build(tmp_path / "out", kill, **TRAINING)
+    assert (tmp_path / "out/checkpoints").exists(), "the main process alone removes"
+    monkeypatch.delenv("RANK")
+    artifacts.build(tmp_path / "out", kill, **TRAINING)
+    assert not (tmp_path / "out/checkpoints").exists() and not (tmp_path / "out" / artifacts.WORK).exists()
+
+
+def test_logs_are_kept_but_do_not_make_another_result(tmp_path):
+    manifest = artifacts.build(tmp_path / "out", train, **TRAINING)
+    assert list(manifest.outputs) == ["answer.txt"] and (tmp_path / "out/logs/1").exists()
+    before = artifacts.sha256(tmp_path / "out")
+    (tmp_path / "out/logs/1").write_text("longer")
+    assert artifacts.sha256(tmp_path / "out") == before
+
+
+def test_a_forced_run_that_was_stopped_goes_on_with_the_same_command(tmp_path):
+    artifacts.build(tmp_path / "out", train, **TRAINING)
+
+    def stopped(folder):
+        train(folder)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        artifacts.build(tmp_path / "out", stopped, **TRAINING, force=True)
+
+    def resumed(folder):
+        return {"resumed": (folder / "checkpoints/1").exists()}
+
+    assert artifacts.build(tmp_path / "out", resumed, **TRAINING, force=True).summary == {"resumed": True}
+
+
+def test_everything_is_on_the_disk_before_it_is_in_its_place(tmp_path, monkeypatch):
+    synced, fsync = set(), os.fsync
+    monkeypatch.setattr(os, "fsync", lambda file: synced.add(os.readlink(f"/proc/self/fd/{file}")) or fsync(file))
+    if not Path("/proc/self/fd").exists():
+        pytest.skip("asks Linux which file is meant")
+    out = tmp_path / "out"
+    monkeypatch.setattr(artifacts, "_replace_folder", lambda work, out: os.replace(work, out))
+    artifacts.build(out, train, **TRAINING)
+    names = {Path(name).name.split(".unfinished")[0] for name in synced}
+    assert {"answer.txt", "logs", "1", ".out"} <= names and any(name.startswith(".manifest") for name in names)
+    assert "checkpoints" not in names, "what will be removed need not last"
+    synced.clear()
+    artifacts.sync(out)
+    assert synced >= {str(path.resolve()) for path in (out, *out.rglob("*"))}
+
+
+def test_unfinished_work_of_other_settings_is_named_with_what_differs(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("COURSE_ARTIFACTS", str(tmp_path))
+    out, text = tmp_path / "tiny/stage/part", tmp_path / "text"
+    text.write_text("a")
+
+    def stop(rate):
+        settings = {"model": {"layers": 2, "shape": None}, "training": {"learning_rate": rate}}
+        with pytest.raises(KeyboardInterrupt):
+            artifacts.build(out, kill, stage="stage/part", settings=settings, inputs=[text], resumable=True)
+        return capsys.readouterr().out
+
+    assert stop(0.0005) == stop(0.0005) == ""
+    (old,) = artifacts.begun(out)
+    assert old.stage == "stage/part" and old.settings["training"] == {"learning_rate": 0.0005}
+    (old.folder / "checkpoint").write_bytes(bytes(2_000_000))
+    text.write_text("b")
+    (line,) = stop(0.001).splitlines()
+    assert "learning_rate 0.0005 -> 0.001, other artifacts/text)" in line and "layers" not in line
+    assert artifacts.shown(old.folder) in line and "2.0 MB; `course clean -p tiny` removes it" in line
+    assert stop(0.001) == "", "said once"
+    assert "and 1 older" in stop(0.002)
+
+
+def test_all_that_a_kill_left_is_found_and_can_be_removed(tmp_path):
+    profile = replace(profiles.load("cpu-mini"), artifacts=tmp_path)
+    out = profile.dir("pretraining", "common")
+    with pytest.raises(KeyboardInterrupt):
+        artifacts.build(out, kill, stage="pretraining/common", settings={"a": 1})
+    (out.parent / ".common.replaced").mkdir()
+    for name in (".old.json.7.partial", ".new.json.8.partial"):
+        (profile.dir("") / name).write_text("half")
+    os.utime(profile.dir("") / ".old.json.7.partial", (1, 1))
+    found = {left.folder.name.split("-")[0]: left for left in artifacts.unfinished(profile.dir(""))}
+    assert set(found) == {".common.unfinished", ".common.replaced", ".old.json.7.partial"}, "one is being written"
+    work = found[".common.unfinished"]
+    assert (work.stage, work.settings, work.out) == ("pretraining/common", {"a": 1}, out)
+    with artifacts._lock(out), pytest.raises(CourseError, match="being written by another process"):
+        artifacts.remove(work)
+    for left in found.values():
+        artifacts.remove(left)
+    assert not artifacts.unfinished(profile.dir("")) and not artifacts.unfinished(tmp_path / "nowhere")
+
+
+def refuse(number: int):
+    def write(*args, **kwargs):
+        raise OSError(number, os.strerror(number), "weights.bin")
+
+    return write
+
+
+def no_number(text: str):
+    def write(folder):
+        raise RuntimeError(text)
+
+    return write
+
+
+@pytest.mark.parametrize(
+    "write, reason",
+    [
+        (refuse(errno.ENOSPC), "cannot write .*weights.bin: No space left on device"),
+        (refuse(errno.EROFS), "cannot write .*Read-only file system"),
+        (refuse(errno.EACCES), "no access to .*Permission denied"),
+        (no_number("I/O error: No space left on device (os error 28)"), "cannot write .*unfinished-.*No space left"),
+        (no_number("[enforce fail at inline_container.cc:672] . unexpected pos 576 vs 534"), "cannot write .*No space"),
+    ],
+)
+def test_a_disk_that_refuses_is_told_in_one_line_and_nothing_is_lost(tmp_path, write, reason):
+    def make(folder):
+        (folder / "checkpoint").touch()
+        write(folder)
+
+    with pytest.raises(CourseError, match=reason) as told:
+        artifacts.build(tmp_path / "out", make, **TRAINING)
+    assert re.search(r"\d[\d.]* [kMGT]?B are free there.*the same command goes on$", str(told.value))
+    assert list(tmp_path.glob(".out.unfinished-*/checkpoint"))
+
+
+@pytest.mark.parametrize("step", ["mkdir", "replace"])
+def test_a_disk_that_refuses_the_folder_itself_is_told_too(tmp_path, monkeypatch, step):
+    monkeypatch.setattr(os, step, refuse(errno.EROFS))
+    with pytest.raises(CourseError, match="Read-only file system"):
+        artifacts.build(tmp_path / "deep/er/out", train, **TRAINING)
+
+
+def test_an_error_of_the_stage_itself_is_not_taken_for_the_disks(tmp_path):
+    with pytest.raises(RuntimeError, match="^a bug$"):
+        artifacts.build(tmp_path / "out", no_number("a bug"), **TRAINING)
+    with pytest.raises(FileNotFoundError):
+        artifacts.build(tmp_path / "out", refuse(errno.ENOENT), **TRAINING)
+
+
+def test_half_a_file_of_a_killed_run_is_no_part_of_the_result(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        artifacts.build(tmp_path / "out", kill, **TRAINING)
+    (work,) = tmp_path.glob(".out.unfinished-*")
+    (work / ".report.json.7.partial").write_text("{")
+    assert list(artifacts.build(tmp_path / "out", train, **TRAINING).outputs) == ["answer.txt"]

@@ -1,15 +1,23 @@
 """The `course` command: bad input is one line and exit code 2, and nothing is harmed."""
 
 import bz2
+import errno
 import io
 import json
 import os
+import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
 
+import nbformat
 import pytest
 import sentencepiece
+
+from course_utils import artifacts, cli, notebooks, profiles
+from course_utils.errors import CourseError, Stopped
 
 from .conftest import REPOSITORY
 
@@ -200,3 +208,228 @@ def test_the_command_starts_without_heavy_libraries():
     assert (
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
     )
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch, capsys):
+    """A function that runs the command in this process. -> (exit code, stdout, stderr)"""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COURSE_ARTIFACTS", str(tmp_path / "artifacts"))
+    monkeypatch.setattr(cli.console, "width", 160)
+
+    def run(*args: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["course", *map(str, args)])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        return end.value.code or 0, *capsys.readouterr()
+
+    return run
+
+
+def raising(error: BaseException):
+    def stage(*args, **kwargs):
+        raise error
+
+    return stage
+
+
+@pytest.mark.parametrize(
+    "error, code, line",
+    [
+        (KeyboardInterrupt(), 130, "stopped; .*the same command goes on: course pretrain --corpus common$"),
+        (Stopped("stopped at step 7, saved", 143), 143, "^stopped at step 7, saved$"),
+        (CourseError("no such thing"), 2, "^error: no such thing$"),
+        (OSError(errno.ENOSPC, "No space left on device", "a.bin"), 2, "^error: cannot write .*a.bin: No space.* free"),
+        (
+            PermissionError(errno.EACCES, "Permission denied", "/x/a.bin"),
+            2,
+            "^error: no access to /x/a.bin: Permission",
+        ),
+    ],
+)
+def test_what_ends_a_command_is_one_line_with_its_exit_code(here, monkeypatch, error, code, line):
+    monkeypatch.setattr(cli.training, "pretrain", raising(error))
+    ended, out, told = here("pretrain", "--corpus", "common")
+    assert ended == code and not out and told.count("\n") == 1 and re.search(line, told), told
+
+
+def test_an_error_of_the_course_itself_keeps_its_traceback(here, monkeypatch):
+    monkeypatch.setattr(cli.training, "pretrain", raising(FileNotFoundError(errno.ENOENT, "a bug")))
+    with pytest.raises(FileNotFoundError):
+        here("pretrain", "--corpus", "common")
+
+
+def test_a_usage_error_says_how_and_exits_with_2(here):
+    code, _, told = here("pretrain")
+    assert code == 2 and "Usage: " in told and "--corpus" in told
+
+
+def test_one_process_of_several_tells_of_the_stop(here, monkeypatch):
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setattr(cli.training, "pretrain", raising(Stopped("saved", 143)))
+    assert here("pretrain", "--corpus", "common") == (143, "", "")
+
+
+def test_the_end_of_the_input_ends_the_chat_well(here, monkeypatch):
+    monkeypatch.setattr(cli, "model_folder", lambda profile, model: None)
+    monkeypatch.setattr(cli.merge_and_chat, "load", lambda folder: (None, None))
+    monkeypatch.setattr(sys, "stdin", io.StringIO())
+    code, _, told = here("chat")
+    assert (code, told) == (0, "")
+
+
+def test_a_reader_who_has_seen_enough_is_no_error(tmp_path):
+    command = f"{sys.executable} -c 'from course_utils.cli import main; main()' status | head -1"
+    environment = {**os.environ, "COURSE_ARTIFACTS": str(tmp_path)}
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, env=environment)
+    assert done.stderr == "" and done.stdout.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "command, parts",
+    [
+        (("pretrain", "--corpus", "common"), ["pretraining"]),
+        (("sft", "--base", "common", "--method", "lora"), ["full", "lora"]),
+    ],
+)
+def test_a_training_reports_where_it_is_asked_to(here, monkeypatch, command, parts):
+    seen = []
+
+    def stage(profile, *args, **kwargs):
+        seen.append([getattr(profile, part).report_to for part in parts])
+        raise CourseError("enough")
+
+    monkeypatch.setattr(cli.training, "pretrain", stage)
+    monkeypatch.setattr(cli.training, "fine_tune", stage)
+    here(*command)
+    here(*command, "--report-to", "trackio")
+    standard = [getattr(profiles.load("cpu-mini"), part).report_to for part in parts]
+    assert seen == [standard, ["trackio"] * len(parts)]
+
+
+@pytest.fixture
+def stopped_work(here, monkeypatch, tmp_path):
+    """-> (here, folder that the next pruning goes on in, folder of other settings)"""
+    build = artifacts.build
+    as_if = {"resumable": True}  # as a training is, which takes longer
+    monkeypatch.setattr(artifacts, "build", lambda out, make, **how: build(out, make, **how | as_if))
+    with monkeypatch.context() as patch:
+        patch.setattr("course_utils.tokenizer_pruning.pruning.make_report", raising(KeyboardInterrupt()))
+        assert [here(*args)[0] for args in (["prune-tokenizer", "--cased"], ["prune-tokenizer"])] == [130, 130]
+    works = artifacts.unfinished(tmp_path / "artifacts/cpu-mini")
+    (going_on,) = [work.folder for work in works if not work.settings["cased"]]
+    (other,) = [work.folder for work in works if work.settings["cased"]]
+    return here, going_on, other
+
+
+def test_status_lists_unfinished_work(stopped_work):
+    here, going_on, other = stopped_work
+    code, out, _ = here("status")
+    lines = {line.split(",")[0]: line for line in out.splitlines() if line.startswith("· ")}
+    ours, others = (lines[f"· {artifacts.shown(folder)}"] for folder in (going_on, other))
+    assert code == 0 and "would go on from here" in ours and "go on" not in others
+    assert re.search(r"[\d.]+ [kM]?B(ytes)?, 20\d\d-\d\d-\d\d \d\d:\d\d UTC, unfinished tokenizer_pruning$", others)
+
+
+def test_cleaning_up_asks_and_keeps_what_would_go_on(stopped_work, monkeypatch):
+    here, going_on, other = stopped_work
+    code, _, told = here("clean")
+    assert code == 2 and "add --yes" in told and other.exists(), "nobody to ask"
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
+    for answer in ("", "n", "nonsense"):
+        monkeypatch.setattr("builtins.input", lambda question, answer=answer: answer)
+        assert "nothing was removed" in here("clean")[1] and other.exists()
+    monkeypatch.setattr("builtins.input", raising(EOFError()))
+    assert "nothing was removed" in here("clean")[1] and other.exists()
+    monkeypatch.setattr("builtins.input", raising(KeyboardInterrupt()))
+    assert here("clean")[0] == 130 and other.exists()
+    monkeypatch.setattr("builtins.input", lambda question: "y")
+    assert "removed 1" in here("clean")[1] and going_on.exists() and not other.exists()
+    assert "nothing to remove (--all" in here("clean", "--yes")[1] and going_on.exists()
+    assert "removed 1" in here("clean", "--yes", "--all")[1] and not going_on.exists()
+    assert here("clean")[1] == "nothing to remove\n"
+
+
+def test_what_another_process_works_in_is_not_removed(stopped_work):
+    here, going_on, other = stopped_work
+    with artifacts._lock(going_on.with_name("tokenizer_pruning")):
+        code, out, told = here("clean", "--yes")
+    assert code == 2 and "another process" in told and "removed 0" in out and other.exists()
+
+
+def test_status_reads_alone(here, tmp_path, monkeypatch):
+    assert here("status")[0] == 0 and not (tmp_path / "artifacts").exists()
+    here("prune-tokenizer")
+    monkeypatch.setattr(artifacts, "REMEMBERED_BYTES", 1)  # it would remember what it has read
+    monkeypatch.setattr(artifacts, "write_json", raising(OSError(errno.EROFS, "Read-only file system")))
+    code, out, told = here("status")
+    assert code == 0 and "done" in out and not told
+
+
+def notebook(folder, *cells: str):
+    nbformat.write(nbformat.v4.new_notebook(cells=list(map(nbformat.v4.new_code_cell, cells))), folder / "book.ipynb")
+    return folder / "book.ipynb"
+
+
+TRAINING = """
+import time
+from course_utils.progress import Line
+with Line("training", 100) as line:
+    for step in range(101):
+        line.update(step, "training · loss 3.2")
+        time.sleep(0.02)
+"""
+
+
+def test_a_running_cells_own_progress_is_shown(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("COURSE_ARTIFACTS", str(tmp_path / "artifacts"))
+    monkeypatch.setattr("course_utils.progress.PLAIN_SECONDS", 0)
+    monkeypatch.setattr("course_utils.progress.REDRAW_SECONDS", 0)
+    path = notebook(tmp_path, "1", TRAINING)
+    notebooks.execute(path, profiles.load("cpu-mini"))
+    shown = capsys.readouterr().out
+    assert re.search(r"^book, cell 2 of 2 · training · loss 3.2  \d+/100  \d+ %  \S+ < \S+  1/2  50 %", shown, re.M), (
+        shown
+    )
+    assert shown.splitlines()[-1].startswith("book, cell 2 of 2  2/2  100 %")
+    (output,) = nbformat.read(tmp_path / "artifacts/cpu-mini/notebooks/book.ipynb", 4).cells[1].outputs
+    assert "100%" in output.data["text/plain"] and not output.metadata and "transient" not in output
+
+
+STOPPABLE = """
+import time
+open("began", "w").close()
+try:
+    time.sleep(100)
+except KeyboardInterrupt:
+    time.sleep(1)
+    open("saved", "w").close()
+    raise
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_notebook_lets_the_cell_save(tmp_path, number):
+    code = "import signal; signal.signal(2, signal.default_int_handler); from course_utils.cli import main; main()"
+    command = [sys.executable, "-c", code, "notebooks", notebook(tmp_path, "1", STOPPABLE, "open('next', 'w')")]
+    environment = {**os.environ, "COURSE_ARTIFACTS": str(tmp_path / "artifacts")}
+    run = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, env=environment)
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "began").exists():
+        assert run.poll() is None and time.monotonic() < deadline
+        time.sleep(0.05)
+    run.send_signal(number)
+    told = run.communicate()[1]
+    assert run.returncode == 128 + number and "stopped in cell 2; what was finished is kept" in told.splitlines()[-1]
+    assert (tmp_path / "saved").exists() and not (tmp_path / "next").exists()
+
+
+def test_a_kernel_that_dies_is_told_with_its_cell(tmp_path, monkeypatch):
+    monkeypatch.setenv("COURSE_ARTIFACTS", str(tmp_path / "artifacts"))
+    with pytest.raises(CourseError, match="its kernel ended in cell 2"):
+        notebooks.execute(notebook(tmp_path, "1", "import os\nos._exit(9)"), profiles.load("cpu-mini"))
+
+
+def test_a_cell_has_no_time_limit(tmp_path):
+    assert notebooks._client(nbformat.v4.new_notebook(), tmp_path / "book.ipynb", None).timeout is None

@@ -65,10 +65,11 @@ def test_the_first_of_equal_and_of_similar_documents_stays_within_and_across_cor
     )
     out = tmp_path / "out"
     summary = deduplicate({"wiki": wiki, "baike": baike, "medical": medical}, out).summary
-    assert summary == {"read": 9, "kept": 4, "exact": 2, "near": 2}
+    assert summary == {"read": 9, "kept": 4, "exact": 2, "near": 2, "filtered": 1}
     assert texts(out, "wiki") == [a, b] and texts(out, "baike") == [f"{title}\n{rest}"] and texts(out, "medical") == [d]
     found = report(out)
-    assert found["corpora"]["medical"]["documents"] == {"read": 4, "too short": 1, "exact": 1, "near": 1, "kept": 1}
+    fates = {fate: count for fate, count in found["corpora"]["medical"]["documents"].items() if count}
+    assert fates == {"read": 4, "too short": 1, "exact": 1, "near": 1, "kept": 1}
     assert found["corpora"]["wiki"]["characters"] == {"read": len(a) + len(b), "kept": len(a) + len(b)}
     where = {(row["in"], row["of"]): row["kind"] for row in found["duplicates"]}
     assert where.pop(("baike", "wiki")) == where.pop(("medical", "baike")) == "exact"
@@ -304,7 +305,7 @@ def test_memory_grows_by_little_more_than_the_arrays(tmp_path):
     """What 6,000 more documents add to the peak, traced by Python: not their texts, of about a kilobyte each."""
 
     def peak(count: int) -> int:
-        rows = [{"text": text(i, 5) * 60 + text(i, 20)} for i in range(count)]
+        rows = [{"text": text(i, 220)} for i in range(count)]
         files = write(tmp_path / f"{count}.jsonl", rows)
         del rows
         tracemalloc.start()

@@ -5,7 +5,8 @@ In come the cleaned wiki, Baike articles and medical texts, as their makers publ
 sources first.
 
 Read ``deduplication`` first, the stage; it uses ``reading`` (files to rows), ``loading`` (rows to a `Dataset`, and
-functions mapped over one) and ``normalisation`` (one way of writing).
+functions mapped over one), ``normalisation`` (one way of writing), ``quality`` (filters for what was scraped, whose
+boilerplate stands in ``boilerplate.toml``) and ``ngrams``.
 """
 
 from .deduplication import deduplicate

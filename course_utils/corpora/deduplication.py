@@ -1,17 +1,17 @@
 """Read every corpus, write each document once: exact and near duplicates go, within a corpus and across corpora.
 
 In come the cleaned wiki, Baike articles and medical texts; out go their documents ``{"id", "title", "text"}``, written
-in one way, as a `datasets.DatasetDict` with a part a corpus, and ``report.json``. Of documents that are alike the first
-stays, in the order wiki, Baike, medical. A text that stands in a corpus many times is learned by heart, and one that
-also stands among the held-out documents makes the measured loss too good (Lee et al. 2022,
-https://arxiv.org/abs/2107.06499).
+in one way, as a `datasets.DatasetDict` with a part a corpus, and ``report.json``. What was scraped goes through the
+filters of ``quality`` first. Of documents that are alike the first stays, in the order wiki, Baike, medical. A text
+that stands in a corpus many times is learned by heart, and one that also stands among the held-out documents makes the
+measured loss too good (Lee et al. 2022, https://arxiv.org/abs/2107.06499).
 
 The one idea: comparing all pairs is out of the question, so each document becomes a *signature*, a few numbers of which
 two documents share as large a part as they share n-grams (MinHash, Broder 1997). The signature is cut into bands, and a
 document is compared with those alone that were kept before it and agree with it in a whole band: a family of n copies
 costs n comparisons. What is compared is then compared exactly.
 
-Cost: some 100 bytes of memory a document; on disk, while it runs, the text twice more and 0.7 kB a document; about 20
+Cost: some 100 bytes of memory a document; on disk, while it runs, the text twice more and 0.7 kB a document; about 10
 MB of text a second and core. What is written does not depend on the number of workers.
 """
 
@@ -21,7 +21,7 @@ import shutil
 from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,14 +31,14 @@ import numpy as np
 from .. import artifacts
 from ..errors import CourseError
 from ..progress import track
-from . import loading, normalisation, reading
+from . import loading, ngrams, normalisation, quality, reading
 from .loading import load_rows, mapped
 from .normalisation import normalise
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
-MIN_CHARACTERS = 10  # less is a title without a text
+CLEANED = ("wiki",)  # corpora that were cleaned by their own stage; all others are scraped text, and filtered
 NGRAM = 7  # characters: Lee et al. take 5 words, and a Chinese word has about 1.5 characters
 THRESHOLD = 0.8  # Jaccard similarity of the sets of n-grams; Lee et al. (section 4.2) draw their line at 0.8 too
 # A pair of similarity s agrees in some band with probability 1 - (1 - s**ROWS)**BANDS: 0.998 at 0.8, 0.27 at 0.5.
@@ -49,19 +49,22 @@ MARGIN = 0.11
 NEIGHBOURS = 32  # that a document is compared with in each band: bounds the cost where all texts have one pattern
 SEED = 20_241
 EXAMPLES = 3  # in the report, of each kind
-EXCERPT = 120  # characters of an example, from about where the two differ
+EXCERPT = 120  # characters of an example; of two that are alike, from about where they differ
+FATES = (*quality.REASONS, "exact", "near", "kept")
 
 
 class Documents:
     """The normalised documents of all corpora, in order of precedence, and what is known of each in arrays.
 
-    ``rows``: ``id``, ``title``, ``text``, ``characters``, ``digest`` (equal for equal texts) and ``signature``.
-    ``lengths`` int32 and ``digests`` uint64 ``(documents,)`` are in memory, texts and signatures stay on disk.
+    ``rows``: ``id``, ``title``, ``text``, ``characters``, ``digest`` (equal for equal texts), ``signature``, and what
+    ``quality`` says: ``removed`` lines, ``reason`` and what was ``measured``. ``lengths`` int32, ``digests`` uint64 and
+    ``reasons`` int8 ``(documents,)`` are in memory, texts and signatures stay on disk.
     """
 
     def __init__(self, rows: "Dataset"):
         self.rows = rows
-        self.lengths, self.digests = (rows.data.column(name).to_numpy() for name in ("characters", "digest"))
+        columns = (rows.data.column(name).to_numpy() for name in ("characters", "digest", "reason"))
+        self.lengths, self.digests, self.reasons = columns
         chunks = rows.data.column("signature").chunks
         self.signatures = [chunk.flatten().to_numpy().reshape(-1, BANDS * ROWS) for chunk in chunks]
         self._starts = [0, *accumulate(map(len, chunks))]
@@ -76,7 +79,7 @@ def deduplicate(
     sources: dict[str, Sequence[reading.Source]], out: Path,
     *, max_documents: int | None = None, workers: int | None = None, force: bool = False,
 ) -> artifacts.Manifest:  # fmt: skip
-    """Write the documents of each corpus that no earlier document equals or nearly equals.
+    """Write the documents of each corpus that pass the filters and that no earlier one equals or nearly equals.
 
     ``sources`` names the files of each corpus in order of precedence: rows with ``text`` or with Baike's fields, or the
     folder of a cleaned dump. ``max_documents`` of each are read (all by default) by ``workers`` processes (one a core).
@@ -94,17 +97,20 @@ def deduplicate(
 
 
 def _code() -> str:
-    return artifacts.code_version(__file__, normalisation.__file__, reading.__file__, loading.__file__)
+    modules = (ngrams, normalisation, quality, reading, loading)
+    return artifacts.code_version(__file__, quality.TABLE, *(module.__file__ for module in modules))
 
 
 def _deduplicate_into(folder: Path, sources: dict, max_documents: int | None, workers: int | None) -> dict:
     scratch = folder / "scratch"
     documents, spans, left_out = _prepare(scratch, sources, max_documents, workers)
-    _, first, which = np.unique(documents.digests, return_index=True, return_inverse=True)
-    keepers = first[which]  # of each document the first of the same digest
-    keepers[documents.lengths < MIN_CHARACTERS] = -1
-    if not (keepers >= 0).any():
-        raise CourseError(f"no corpus holds a text of {MIN_CHARACTERS} characters: name files with documents")
+    passed = np.flatnonzero(documents.reasons == 0)
+    if not len(passed):
+        least = f"a text of {quality.MIN_CHARACTERS} characters that passes the filters"
+        raise CourseError(f"no corpus holds {least}: name files with documents")
+    _, first, which = np.unique(documents.digests[passed], return_index=True, return_inverse=True)
+    keepers = np.full(len(documents.reasons), -1)
+    keepers[passed] = passed[first[which]]  # of each document the first of the same digest
     similarities = find_near(documents, keepers, scratch)
     _write_kept(folder, documents.rows, spans, keepers)
     report = _report(documents, spans, left_out, keepers, similarities)
@@ -112,27 +118,8 @@ def _deduplicate_into(folder: Path, sources: dict, max_documents: int | None, wo
     shutil.rmtree(scratch)
     counts, kinds = [corpus["documents"] for corpus in report["corpora"].values()], sum(left_out.values(), [])
     summary = {fate: sum(count[fate] for count in counts) for fate in ("read", "kept", "exact", "near")}
-    return summary | ({"left_out": kinds} if kinds else {})
-
-
-def ngrams(texts: Sequence[str]):
-    """-> (uint64 hashes of all n-grams of characters, in order; uint64 offsets ``(texts + 1,)`` of each text's first).
-    Texts must be at least ``NGRAM`` characters long."""
-    codes = np.frombuffer("".join(texts).encode("utf-32-le"), np.uint32).astype(np.uint64)
-    size = max(len(codes) - NGRAM + 1, 0)
-    hashes = np.zeros(size, np.uint64)
-    for shift in range(NGRAM):  # a polynomial in the golden ratio's 64 bits, modulo 2**64
-        hashes *= np.uint64(0x9E3779B97F4A7C15)
-        hashes += codes[shift : shift + size]
-    hashes ^= hashes >> np.uint64(32)  # its low bits know only the low bits of the characters: mix the high ones in
-    hashes *= np.uint64(0xD6E8FEB86659FD93)
-    hashes ^= hashes >> np.uint64(32)
-    counts = np.array([len(text) - NGRAM + 1 for text in texts], np.int64)
-    ends = np.cumsum(counts + NGRAM - 1)
-    whole = np.ones(size, bool)
-    for back in range(1, NGRAM):  # n-grams that begin in one text and end in the next
-        whole[ends[:-1] - back] = False
-    return hashes[whole], np.concatenate([[0], np.cumsum(counts)]).astype(np.uint64)
+    filtered = len(documents.reasons) - len(passed)
+    return summary | ({"filtered": filtered} if filtered else {}) | ({"left_out": kinds} if kinds else {})
 
 
 def similarity(a: str, b: str) -> float:
@@ -141,7 +128,7 @@ def similarity(a: str, b: str) -> float:
 
 
 def _distinct(text: str):
-    return np.unique(ngrams([text])[0])
+    return np.unique(ngrams.ngrams([text], NGRAM)[0])
 
 
 def _jaccard(a, b) -> float:
@@ -156,7 +143,7 @@ def signatures(texts: Sequence[str]):
     """
     from rensa import RMinHash
 
-    hashes, offsets = ngrams(texts)
+    hashes, offsets = ngrams.ngrams(texts, NGRAM)
     matrix = RMinHash.digest_matrix_from_flat_token_hashes(hashes, offsets, BANDS * ROWS, SEED)
     return np.array(matrix.to_rows(), np.uint32).reshape(len(texts), BANDS * ROWS)
 
@@ -168,7 +155,8 @@ def _prepare(scratch: Path, sources: dict, limit: int | None, workers: int | Non
     string = Value("string")
     features = {
         "id": string, "title": string, "text": string, "characters": Value("int32"), "digest": Value("uint64"),
-        "signature": List(Value("uint32"), length=BANDS * ROWS),
+        "signature": List(Value("uint32"), length=BANDS * ROWS), "removed": string, "reason": Value("int8"),
+        "measured": Value("float32"),
     }  # fmt: skip
     parts, spans, left_out, start = [], {}, {}, 0
     for corpus, paths in sources.items():
@@ -178,26 +166,27 @@ def _prepare(scratch: Path, sources: dict, limit: int | None, workers: int | Non
         hashes = {str(path): artifacts.sha256(path) for path in paths}
         mark = artifacts.fingerprint("signed", {"corpus": corpus, "limit": limit, "code": _code()}, hashes)
         how = {"title": f"normalising {corpus}", "fingerprint": mark, "features": features, "workers": workers}
-        parts.append(mapped(rows, _normalise_and_sign, scratch, **how))
+        parts.append(mapped(rows, partial(_normalise_and_sign, scraped=corpus not in CLEANED), scratch, **how))
         spans[corpus] = slice(start, start + len(rows))
         start += len(rows)
     return Documents(concatenate_datasets(parts)), spans, left_out
 
 
-def _normalise_and_sign(table):
+def _normalise_and_sign(table, scraped: bool = True):
     """A table of ``id``, ``title`` and ``text`` -> the same, normalised, with the columns of ``Documents.rows``."""
     import pyarrow as pa
 
-    texts = list(map(normalise, table["text"].to_pylist()))
+    titles, texts = (list(map(normalise, table[name].to_pylist())) for name in ("title", "text"))
+    texts, removed, reasons, measured = quality.examine(texts, titles, scraped=scraped)
     digests = b"".join(hashlib.blake2b(text.encode(), digest_size=8).digest() for text in texts)
     signed = np.zeros((len(texts), BANDS * ROWS), np.uint32)
-    long = [i for i, text in enumerate(texts) if len(text) >= MIN_CHARACTERS]
-    if long:
-        signed[long] = signatures([texts[i] for i in long])
+    if len(passed := np.flatnonzero(reasons == 0)):
+        signed[passed] = signatures([texts[i] for i in passed])
     columns = {
-        "id": table["id"], "title": list(map(normalise, table["title"].to_pylist())), "text": texts,
+        "id": table["id"], "title": titles, "text": texts,
         "characters": np.array([len(text) for text in texts], np.int32), "digest": np.frombuffer(digests, np.uint64),
-        "signature": pa.FixedSizeListArray.from_arrays(signed.ravel(), BANDS * ROWS),
+        "signature": pa.FixedSizeListArray.from_arrays(signed.ravel(), BANDS * ROWS), "removed": removed,
+        "reason": reasons, "measured": measured,
     }  # fmt: skip
     return pa.table(columns)
 
@@ -232,7 +221,7 @@ def _band_keys(signed):
 def find_near(documents: Documents, keepers, scratch: Path, threshold: float = THRESHOLD) -> dict[int, float]:
     """Set in ``keepers`` the document that a near duplicate gives way to. -> its similarity to it, by number.
 
-    ``keepers`` int64 ``(documents,)``: of each document the first equal one, -1 for those that do not count. A document
+    ``keepers`` int64 ``(documents,)``: of each document the first equal one, -1 for those filtered out. A document
     is compared with those that stayed: of a chain of ever less similar texts each is near the one kept.
     """
 
@@ -281,27 +270,55 @@ def _write_kept(folder: Path, rows: "Dataset", spans: dict[str, slice], keepers)
 
 def _report(documents: Documents, spans: dict[str, slice], left_out: dict, keepers, similarities: dict) -> dict:
     """Documents and characters by corpus and fate, duplicates by where they stood and what they equal, examples."""
-    fates = np.full(len(keepers), "exact", "<U9")
-    fates[keepers == np.arange(len(keepers))] = "kept"
-    fates[list(similarities)] = "near"
-    fates[keepers < 0] = "too short"
+    fates = np.full(len(keepers), FATES.index("exact"), np.int8)
+    fates[keepers == np.arange(len(keepers))] = FATES.index("kept")
+    fates[list(similarities)] = FATES.index("near")
+    fates[keepers < 0] = documents.reasons[keepers < 0] - 1
     corpora = {}
     for corpus, span in spans.items():
-        fate, lengths = fates[span], documents.lengths[span]
-        counts = {name: int((fate == name).sum()) for name in ("too short", "exact", "near", "kept")}
-        characters = {"read": int(lengths.sum()), "kept": int(lengths[fate == "kept"].sum())}
-        counts = {"documents": {"read": len(fate), **counts}, "characters": characters}
-        corpora[corpus] = counts | {"left_out": left_out[corpus]}
+        counts = dict(zip(FATES, np.bincount(fates[span], minlength=len(FATES)).tolist(), strict=True))
+        lengths, lines = documents.lengths[span], _removed(documents, span)
+        kept = int(lengths[fates[span] == FATES.index("kept")].sum())
+        corpora[corpus] = {
+            "documents": {"read": len(lengths), **counts}, "left_out": left_out[corpus], "boilerplate": lines,
+            "characters": {"read": int(lengths.sum()) + lines["characters"], "kept": kept},
+            "filtered": _filtered(documents, span),
+        }  # fmt: skip
     corpus_of = np.repeat(list(spans), [span.stop - span.start for span in spans.values()])
     kinds, examples = Counter(), []
-    for number in np.flatnonzero((fates == "exact") | (fates == "near")).tolist():
+    for number in np.flatnonzero((fates == FATES.index("exact")) | (fates == FATES.index("near"))).tolist():
         keeper = int(keepers[number])
-        kind = str(corpus_of[number]), str(corpus_of[keeper]), str(fates[number])
+        kind = str(corpus_of[number]), str(corpus_of[keeper]), FATES[fates[number]]
         kinds[kind] += 1
         if kinds[kind] <= EXAMPLES:
             examples.append(_example(documents.rows[keeper], documents.rows[number], *kind))
     duplicates = [{"in": a, "of": b, "kind": kind, "documents": n} for (a, b, kind), n in sorted(kinds.items())]
     return {"corpora": corpora, "duplicates": duplicates, "examples": examples}
+
+
+def _removed(documents: Documents, span: slice) -> dict:
+    """Lines of boilerplate removed from a corpus, their characters with the line ends, and examples."""
+    import pyarrow.compute as pc
+
+    lines = documents.rows.data.column("removed").slice(span.start, span.stop - span.start)
+    lengths = pc.utf8_length(lines).to_numpy()
+    some = np.flatnonzero(lengths)
+    shown = [documents.rows[span.start + int(number)] for number in some[:EXAMPLES]]
+    examples = [{"id": row["id"], "title": row["title"], "lines": row["removed"][:EXCERPT]} for row in shown]
+    count = len(some) + (pc.sum(pc.count_substring(lines, "\n")).as_py() or 0)
+    return {"lines": count, "characters": int(lengths.sum()) + len(some), "examples": examples}
+
+
+def _filtered(documents: Documents, span: slice) -> list[dict]:
+    """Examples of what was filtered out of a corpus, of each reason, with what was measured."""
+    examples = []
+    for number, reason in enumerate(quality.REASONS, 1):
+        for place in np.flatnonzero(documents.reasons[span] == number)[:EXAMPLES]:
+            row = documents.rows[span.start + int(place)]
+            text = row["removed"] if reason == "boilerplate" else row["text"]
+            what = {"reason": reason, "measured": round(row["measured"], 3), "id": row["id"], "title": row["title"]}
+            examples.append(what | {"text": text[:EXCERPT]})
+    return examples
 
 
 def _example(kept: dict, dropped: dict, dropped_in: str, kept_in: str, kind: str) -> dict:

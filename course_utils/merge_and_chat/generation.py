@@ -10,12 +10,11 @@ from pathlib import Path
 from .. import artifacts
 from ..errors import CourseError
 from ..parameter_budgeting import device_name
-from ..tokenizer_pruning import load_tokenizer
+from ..tokenizer_pruning import kept_as_found, load_tokenizer
 from ..training.full_vs_lora_sft import conversation
-from ..training.running import attention, hush_libraries
+from ..training.running import attention, quiet_libraries
 
 MAX_NEW_TOKENS = 80
-STREAM_SECONDS = 120  # without a new token the model has failed, and waiting for it ends with an error
 ADAPTER = "adapter_config.json"
 
 
@@ -31,26 +30,29 @@ def load(folder: Path):
     base = folder / json.loads(adapter.read_text())["base_model_name_or_path"] if adapter.is_file() else folder
     if not (base / "config.json").is_file():
         raise CourseError(f"{name}: its base model {artifacts.shown(base)} is missing: pretrain it again")
-    hush_libraries()
     how = {"local_files_only": True, "use_safetensors": True, "attn_implementation": attention()}
-    model = AutoModelForCausalLM.from_pretrained(base, **how)
-    if adapter.is_file():
-        model = PeftModel.from_pretrained(model, folder, local_files_only=True)
+    with quiet_libraries():
+        model = AutoModelForCausalLM.from_pretrained(base, **how)
+        if adapter.is_file():
+            model = PeftModel.from_pretrained(model, folder, local_files_only=True)
     return model.to(device_name()).eval(), load_tokenizer(folder)
 
 
 def as_prompts(tokenizer, questions: Sequence[str], chat: bool) -> list[str]:
-    """Prompts in the chat template, or the bare questions for a model that never learned to chat."""
+    """Prompts in the chat template. A base model never learned to chat: it gets the bare question behind what stands
+    between two documents of its training, the end-of-text token; it has met no other beginning."""
     if not chat:
-        return [tokenizer.bos_token + question for question in questions]
+        return [tokenizer.eos_token + question for question in questions]
     how = {"tokenize": False, "add_generation_prompt": True}
     return [tokenizer.apply_chat_template(conversation(question), **how) for question in questions]
 
 
 def _asked(model, tokenizer, prompts: list[str], **options) -> dict:
     """The arguments of ``model.generate`` for prompts as they stand; ids are int64 ``(prompts, longest)``."""
-    tokenizer.padding_side = "left"  # so that every prompt ends where its answer begins
-    batch = tokenizer(prompts, return_tensors="pt", padding=True, add_special_tokens=False, return_token_type_ids=False)
+    how = {"return_tensors": "pt", "padding": True, "add_special_tokens": False, "return_token_type_ids": False}
+    with kept_as_found(tokenizer):
+        tokenizer.padding_side = "left"  # so that every prompt ends where its answer begins
+        batch = tokenizer(prompts, **how)
     ends = {"pad_token_id": tokenizer.pad_token_id, "eos_token_id": tokenizer.eos_token_id}
     return {**batch.to(model.device), **ends, **options, "do_sample": False}
 
@@ -87,10 +89,21 @@ def stream_answer(model, tokenizer, question: str) -> Iterator[str]:
 
     from transformers import TextIteratorStreamer
 
-    streamer = TextIteratorStreamer(tokenizer, skip_prompt=True, skip_special_tokens=True, timeout=STREAM_SECONDS)
+    streamer = TextIteratorStreamer(tokenizer, skip_prompt=True, skip_special_tokens=True)
     prompts = as_prompts(tokenizer, [question], chat=True)
     asked = _asked(model, tokenizer, prompts, max_new_tokens=MAX_NEW_TOKENS, streamer=streamer)
-    worker = Thread(target=model.generate, kwargs=asked)
+    failure = []
+
+    def work() -> None:
+        try:
+            model.generate(**asked)
+        except Exception as error:  # shown where the answer is read
+            failure.append(error)
+            streamer.end()
+
+    worker = Thread(target=work, daemon=True)
     worker.start()
     yield from filter(None, streamer)
     worker.join()
+    if failure:
+        raise failure[0]

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from .. import artifacts
 from ..errors import CourseError
-from ..tokenizer_pruning import load_tokenizer
-from ..training.running import hush_libraries
+from ..tokenizer_pruning import load_tokenizer, save_tokenizer
+from ..training.running import quiet_libraries
 from .generation import ADAPTER
 
 
@@ -26,17 +26,17 @@ def merge_lora(base: Path, lora: Path, out: Path, *, force: bool = False) -> art
         from peft import PeftModel
         from transformers import AutoModelForCausalLM
 
-        hush_libraries()
-        tokenizer = load_tokenizer(lora)
-        model = AutoModelForCausalLM.from_pretrained(base, local_files_only=True, use_safetensors=True)
-        model = PeftModel.from_pretrained(model, lora, local_files_only=True).eval()
-        probe = tokenizer("世界上有许多城市、动物和植物。", return_tensors="pt", return_token_type_ids=False)
-        with torch.no_grad():
-            before = model(**probe).logits
-            merged = model.merge_and_unload()
-            difference = (merged(**probe).logits - before).abs().max().item()
-        merged.save_pretrained(folder)
-        tokenizer.save_pretrained(folder)
+        with quiet_libraries():
+            tokenizer = load_tokenizer(lora)
+            model = AutoModelForCausalLM.from_pretrained(base, local_files_only=True, use_safetensors=True)
+            model = PeftModel.from_pretrained(model, lora, local_files_only=True).eval()
+            probe = tokenizer("世界上有许多城市、动物和植物。", return_tensors="pt", return_token_type_ids=False)
+            with torch.no_grad():
+                before = model(**probe).logits
+                merged = model.merge_and_unload()
+                difference = (merged(**probe).logits - before).abs().max().item()
+            merged.save_pretrained(folder)
+            save_tokenizer(tokenizer, folder)
         return {"parameters": merged.num_parameters(), "largest_logit_difference": difference}
 
     return artifacts.build(out, make, stage="merge_and_chat/merge", settings={}, inputs=[base, lora], force=force)

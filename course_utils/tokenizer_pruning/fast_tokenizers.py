@@ -8,6 +8,8 @@ ways in which two pieces spell a third says the same to the Rust library. Cost: 
 """
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from ..errors import CourseError
@@ -128,3 +130,35 @@ def load_tokenizer(folder: Path):
     from transformers import AutoTokenizer
 
     return AutoTokenizer.from_pretrained(folder, local_files_only=True)
+
+
+def bare(tokenizer):
+    """A copy of the Rust tokenizer behind a Hugging Face one, without the padding and truncation that calls leave in
+    it: every use of the backend begins here."""
+    from tokenizers import Tokenizer
+
+    rust = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
+    rust.no_padding()
+    rust.no_truncation()
+    return rust
+
+
+@contextmanager
+def kept_as_found(tokenizer) -> Iterator[None]:
+    """Within this context calls may change the tokenizer's padding and truncation; after it they are as before."""
+    rust, sides = tokenizer.backend_tokenizer, (tokenizer.padding_side, tokenizer.truncation_side)
+    padding, truncation = rust.padding, rust.truncation
+    try:
+        yield
+    finally:
+        tokenizer.padding_side, tokenizer.truncation_side = sides
+        rust.enable_padding(**padding) if padding else rust.no_padding()
+        rust.enable_truncation(**truncation) if truncation else rust.no_truncation()
+
+
+def save_tokenizer(tokenizer, folder: Path) -> None:
+    """Save a tokenizer as ``AutoTokenizer`` reads it, without the padding and truncation of earlier calls."""
+    with kept_as_found(tokenizer):
+        tokenizer.backend_tokenizer.no_padding()
+        tokenizer.backend_tokenizer.no_truncation()
+        tokenizer.save_pretrained(folder)

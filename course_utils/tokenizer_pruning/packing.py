@@ -25,7 +25,7 @@ from .. import artifacts
 from ..corpora import loading, reading
 from ..errors import CourseError
 from ..progress import Line
-from .fast_tokenizers import load_tokenizer
+from .fast_tokenizers import bare, load_tokenizer
 from .sentencepiece_models import SPACE
 
 if TYPE_CHECKING:
@@ -44,11 +44,7 @@ class Encoder:
     """
 
     def __init__(self, tokenizer):
-        from tokenizers import Tokenizer
-
-        self.rust = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
-        self.rust.no_padding()
-        self.rust.no_truncation()
+        self.rust = bare(tokenizer)
         self.dtype = np.uint16 if len(tokenizer) <= 2**16 else np.uint32
         self.end = self.dtype(tokenizer.eos_token_id).tobytes()
         self.__setstate__({})

@@ -23,7 +23,7 @@ from pathlib import Path
 from .. import artifacts
 from ..corpora.reading import read_texts
 from ..errors import CourseError
-from .fast_tokenizers import CHAT_TEMPLATE, add_marks, fast_tokenizer
+from .fast_tokenizers import CHAT_TEMPLATE, add_marks, fast_tokenizer, save_tokenizer
 from .report import make_report
 from .sentencepiece_models import SPACE, add_no_spaces, encodes, is_bpe, load_model, normal_pieces, processor, script
 
@@ -190,7 +190,7 @@ def prune_tokenizer(
         pruned, id_map, reasons = prune(full, words, wanted=policy, vocab_size=vocab_size, texts=texts)
         id_map = {old_id: new_id for old_id, new_id in id_map.items() if old_id < len(model.pieces)}
         (folder / "tokenizer.model").write_bytes(pruned.SerializeToString())
-        fast_tokenizer(pruned).save_pretrained(folder)
+        save_tokenizer(fast_tokenizer(pruned), folder)
         artifacts.write_json(folder / "id_map.json", id_map)
         report = make_report(model, pruned, hidden_size) | {"kept": reasons}
         artifacts.write_json(folder / "report.json", report)

@@ -2,10 +2,12 @@
 
 In come the deduplicated corpora, the tokenizer and instructions; out go ``artifacts/<profile>/pretraining/<corpus>``
 (plain `LlamaForCausalLM` folders) and ``artifacts/<profile>/full_vs_lora_sft/<corpus>-<method>`` (models, or PEFT
-adapters), each with its tokenizer and its log of losses.
+adapters), each with its tokenizer and its log.
 
-Read ``pretraining`` first, then ``full_vs_lora_sft``: a stage each. ``running`` is what both share: settings of the
-`Trainer`, precision, progress, and going on after a kill.
+Read ``pretraining`` first, then ``full_vs_lora_sft``: a stage each. ``running`` is what both share, a run that ends
+right or says what is wrong; it sets up ``trainer``, the `Trainer` with whole ``checkpoints`` and an end at the first
+loss that is no number, ``monitoring``, what a run says and how it is stopped, ``optimizers``, and ``losses``, the loss
+without all logits.
 """
 
 from .full_vs_lora_sft import fine_tune

@@ -9,7 +9,6 @@ low-rank update B·A, scaled by alpha / r.
 """
 
 import os
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -21,16 +20,18 @@ import numpy as np
 
 from .. import artifacts
 from ..corpora import loading, reading
+from ..corpora.loading import HELD_OUT_EVERY
 from ..errors import CourseError
 from ..profiles import Profile
 from ..steps import METHODS
-from ..tokenizer_pruning import load_tokenizer
+from ..tokenizer_pruning import bare, kept_as_found, load_tokenizer
 from . import running
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
 IGNORED = -100  # label of positions that do not count, as torch's cross entropy has it
+DATA = "data"  # the folder of encoded conversations, while the stage runs
 
 
 def instruction(row: dict, place: str) -> dict[str, str]:
@@ -61,7 +62,8 @@ def encode(tokenizer, question: str, answer: str, max_length: int) -> dict:
 
 def _encoded(tokenizer, questions: list[str], answers: list[str], max_length: int) -> Iterator[dict]:
     chats = [conversation(question, answer) for question, answer in zip(questions, answers, strict=True)]
-    encoded = tokenizer.apply_chat_template(chats, return_dict=True, return_assistant_tokens_mask=True)
+    with kept_as_found(tokenizer):
+        encoded = tokenizer.apply_chat_template(chats, return_dict=True, return_assistant_tokens_mask=True)
     for ids, spoken in zip(encoded["input_ids"], encoded["assistant_masks"], strict=True):
         ids, spoken = ids[:max_length], spoken[:max_length]
         yield {"input_ids": ids, "labels": [i if says else IGNORED for i, says in zip(ids, spoken, strict=True)]}
@@ -85,7 +87,7 @@ def encode_dataset(
 
     title, columns = source.name, ("question", "answer")
     rows, left_out = loading.load_rows([source], instruction, columns, folder, title=title, limit=limit)
-    settings = {"tokenizer": tokenizer.backend_tokenizer.to_str(), "template": tokenizer.chat_template, "limit": limit,
+    settings = {"tokenizer": bare(tokenizer).to_str(), "template": tokenizer.chat_template, "limit": limit,
                 "max_length": max_length, "code": artifacts.code_version(__file__, reading.__file__)}  # fmt: skip
     mark = artifacts.fingerprint("conversations", settings, {str(source): artifacts.sha256(source)})
     features = {"input_ids": List(Value("int32")), "labels": List(Value("int32")), "length": Value("int32")}
@@ -117,9 +119,9 @@ def with_lora(model, settings):
     """The model with a LoRA adapter on every linear layer but the output, the only weights that will train."""
     from peft import LoraConfig, get_peft_model
 
-    running.hush_libraries()
     size = {"r": settings.r, "lora_alpha": settings.alpha, "lora_dropout": settings.dropout}
-    return get_peft_model(model, LoraConfig(**size, target_modules="all-linear", task_type="CAUSAL_LM"))
+    with running.quiet_libraries():
+        return get_peft_model(model, LoraConfig(**size, target_modules="all-linear", task_type="CAUSAL_LM"))
 
 
 def fine_tune(profile: Profile, base: str, method: str, *, force: bool = False) -> artifacts.Manifest:
@@ -134,37 +136,44 @@ def fine_tune(profile: Profile, base: str, method: str, *, force: bool = False) 
     settings = profile.full if method == "full" else profile.lora
 
     def make(folder: Path) -> dict:
-        from transformers import AutoModelForCausalLM, set_seed
-
-        data, tokenizer = folder / "data", load_tokenizer(base_folder)
+        tokenizer = load_tokenizer(base_folder)
         with running.together().main_process_first():  # the others find the files
             size, limit = profile.sft_max_length, profile.max_documents
-            rows, left_out = encode_dataset(source, tokenizer, size, data, limit=limit)
+            rows, left_out = encode_dataset(source, tokenizer, size, folder / DATA, limit=limit)
         if len(rows) < 2:
             raise CourseError(f"{artifacts.shown(source)} holds {len(rows)} usable rows: name a file with more")
-        set_seed(running.SEED)
-        how = {"local_files_only": True, "attn_implementation": running.attention()}
-        model = AutoModelForCausalLM.from_pretrained(base_folder, **how)
-        if method == "lora":
-            model = with_lora(model, settings)
-            # Relative, so that the adapter finds its base wherever the artifacts are moved.
-            model.peft_config["default"].base_model_name_or_path = os.path.relpath(base_folder, folder)
+        model = _model_to_tune(base_folder, folder, method, settings)
         trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
-        numbers = np.arange(len(rows))
-        train = rows.select(numbers[numbers % loading.HELD_OUT_EVERY > 0])
-        tokens = sum(train["length"][:])
+        kept = np.arange(len(rows)) % HELD_OUT_EVERY > 0
+        train, held_out = (rows.select(np.flatnonzero(which)) for which in (kept, ~kept))
+        tokens, first = sum(train["length"][:]), held_out[0]
         loss = running.train(
-            model, tokenizer, train, rows.select(numbers[::loading.HELD_OUT_EVERY]), settings, folder,
-            title=f"fine-tuning {base}, {method}", tokens=tokens * settings.epochs, evaluations=6, save_minutes=10,
-            collate=Collator(tokenizer.pad_token_id), sampling="group_by_length",
+            model, tokenizer, train, held_out, settings, folder, title=f"fine-tuning {base}, {method}",
+            tokens=tokens * settings.epochs, collate=Collator(tokenizer.pad_token_id), sampling="group_by_length",
+            prompt=[i for i, label in zip(first["input_ids"], first["labels"], strict=True) if label == IGNORED],
         )  # fmt: skip
-        shutil.rmtree(data, ignore_errors=True)
         summary = {"trained_parameters": trained, "conversations": len(train), "tokens": tokens}
         return summary | {"held_out_loss": round(loss, 4)} | ({"left_out": left_out} if left_out else {})
 
     return artifacts.build(
         profile.dir("full_vs_lora_sft", f"{base}-{method}"), make, stage=f"full_vs_lora_sft/{base}-{method}",
-        settings={"method": method, method: vars(settings), "max_length": profile.sft_max_length,
+        settings={"method": method, method: settings.recipe, "max_length": profile.sft_max_length,
                   "max_documents": profile.max_documents, "seed": running.SEED},
-        inputs=[base_folder, source], resumable=True, together=True, force=force,
+        inputs=[base_folder, source], resumable=True, together=True, force=force, scratch=(DATA, running.CHECKPOINTS),
     )  # fmt: skip
+
+
+def _model_to_tune(base_folder: Path, folder: Path, method: str, settings):
+    """The base model, or the base model with a fresh adapter that will be saved to ``folder``."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    how = {"local_files_only": True, "attn_implementation": running.attention()}
+    with running.quiet_libraries(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(running.SEED)  # for the adapter's first weights
+        model = AutoModelForCausalLM.from_pretrained(base_folder, **how)
+        if method == "lora":
+            model = with_lora(model, settings)
+            # Relative, so that the adapter finds its base wherever the artifacts are moved.
+            model.peft_config["default"].base_model_name_or_path = os.path.relpath(base_folder, folder)
+    return model

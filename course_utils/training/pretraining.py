@@ -8,7 +8,6 @@ of a batch is padding. A document may be cut in two; a block may hold several. C
 """
 
 import math
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +23,9 @@ from . import running
 
 if TYPE_CHECKING:
     from datasets import Dataset
+
+TOKENS = "tokens"  # the folder of blocks, while the stage runs
+PROMPT_TOKENS = 12  # of a held-out document, that the sample texts go on from
 
 
 def training_blocks(profile: Profile, corpus: str, tokenizer, folder: Path) -> tuple["Dataset", "Dataset"]:
@@ -49,17 +51,18 @@ def training_blocks(profile: Profile, corpus: str, tokenizer, folder: Path) -> t
 
 
 def make_model(shape: ModelShape, tokenizer, *, seed: int = running.SEED):
-    """A Llama with random weights in the profile's shape, its vocabulary the tokenizer's."""
+    """A Llama with random weights in the profile's shape, its vocabulary the tokenizer's. The same seed gives the same
+    weights, and leaves the process' random numbers alone."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    torch.manual_seed(seed)
     marks = {name: getattr(tokenizer, name) for name in ("bos_token_id", "eos_token_id", "pad_token_id")}
     config = LlamaConfig(
-        **vars(shape), **marks, vocab_size=len(tokenizer), num_key_value_heads=shape.num_attention_heads,
-        attn_implementation=running.attention(),
+        **vars(shape), **marks, vocab_size=len(tokenizer), attn_implementation=running.attention(),
     )  # fmt: skip
-    return LlamaForCausalLM(config)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return LlamaForCausalLM(config)
 
 
 def as_batch(blocks: list[dict]) -> dict:
@@ -80,17 +83,16 @@ def pretrain(profile: Profile, corpus: str, *, force: bool = False) -> artifacts
     settings, mix = profile.pretraining, profile.mix[corpus]
 
     def make(folder: Path) -> dict:
-        tokens, tokenizer = folder / "tokens", load_tokenizer(tokenizer_folder)
+        tokenizer = load_tokenizer(tokenizer_folder)
         with running.together().main_process_first():  # the others find the files
-            rows, held_out = training_blocks(profile, corpus, tokenizer, tokens)
+            rows, held_out = training_blocks(profile, corpus, tokenizer, folder / TOKENS)
         model = make_model(profile.model, tokenizer)
         seen = running.steps_in(len(rows), settings) * running.batch(settings) * settings.block_size
         loss = running.train(
             model, tokenizer, rows.with_format("numpy"), held_out.with_format("numpy"), settings, folder,
-            title=f"pretraining {corpus}", tokens=seen, collate=as_batch, evaluations=8,
-            save_minutes=settings.save_minutes, optimizer=running.optimizer(model, settings),
+            title=f"pretraining {corpus}", tokens=seen, collate=as_batch,
+            prompt=held_out[0]["input_ids"][:PROMPT_TOKENS],
         )  # fmt: skip
-        shutil.rmtree(tokens, ignore_errors=True)
         return {
             "parameters": model.num_parameters(), "tokens_per_epoch": len(rows) * settings.block_size,
             "tokens_seen": seen, "held_out_perplexity": round(math.exp(loss), 2),
@@ -98,7 +100,7 @@ def pretrain(profile: Profile, corpus: str, *, force: bool = False) -> artifacts
 
     return artifacts.build(
         profile.dir("pretraining", corpus), make, stage=f"pretraining/{corpus}",
-        settings={"model": vars(profile.model), "pretraining": vars(settings), "mix": mix, "seed": running.SEED},
+        settings={"model": vars(profile.model), "pretraining": settings.recipe, "mix": mix, "seed": running.SEED},
         inputs=[tokenizer_folder, *(path for name in mix for path in corpora.corpus_files(profile, name))],
-        resumable=True, together=True, force=force,
+        resumable=True, together=True, force=force, scratch=(TOKENS, running.CHECKPOINTS),
     )  # fmt: skip

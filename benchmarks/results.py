@@ -1,0 +1,40 @@
+"""Results files: what a benchmark measured, when, on what, with which versions and settings. Notebooks read them."""
+
+import datetime
+import importlib.metadata
+import json
+import platform
+from pathlib import Path
+
+FOLDER = Path(__file__).with_name("results")
+
+
+def device() -> str:
+    """The GPU's name, or the processor's with its cores and whether it multiplies bfloat16."""
+    import torch
+
+    from course_utils import processes
+    from course_utils.parameter_budgeting import has_fast_bf16
+
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    return f"{processes.cores()} CPU cores ({platform.machine()}), {'with' if has_fast_bf16() else 'without'} bf16"
+
+
+def write(name: str, settings: dict, rows: list[dict]) -> Path:
+    """Write ``results/<name>.json``; rows of other devices than this one stay."""
+    path, here = FOLDER / f"{name}.json", device()
+    others = [run for run in read(name) if run["device"] != here] if path.exists() else []
+    versions = {package: importlib.metadata.version(package) for package in ("torch", "transformers", "accelerate")}
+    run = {
+        "device": here, "date": datetime.date.today().isoformat(), "versions": versions, "settings": settings,
+        "rows": rows,
+    }  # fmt: skip
+    FOLDER.mkdir(exist_ok=True)
+    path.write_text(json.dumps([*others, run], ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    return path
+
+
+def read(name: str) -> list[dict]:
+    """The runs of a results file, one a device."""
+    return json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
