@@ -432,7 +432,10 @@ def budget(profile: Profile, *, force: bool = False) -> artifacts.Manifest:
         return {"parameters": count, "GiB": round(needed / GIB, 2), "fits": report["fits"]}
 
     names = sorted(set().union(*profile.mix.values()))
-    settings = {name: vars(getattr(profile, name)) for name in ("model", "pretraining", "full", "lora")}
+    settings = {name: dict(vars(getattr(profile, name))) for name in ("model", "pretraining", "full", "lora")}
+    for training in settings.values():
+        for kept_on_the_way in ("save_minutes", "report_to"):
+            training.pop(kept_on_the_way, None)
     return artifacts.build(
         profile.dir("parameter_budgeting"), make, stage="parameter_budgeting", force=force,
         settings=settings | {"mix": profile.mix, "device": vars(device), "length": profile.sft_max_length},

@@ -31,11 +31,12 @@ def blocks():
 
     random = np.random.default_rng(0)
     ids = 300 + (random.integers(0, 50, (BLOCKS + 8, 1)) + 7 * np.arange(BLOCK)) % 50
-    rows = Dataset.from_dict({"input_ids": ids.astype(np.int32)}).with_format("numpy")
+    lengths = random.integers(1, BLOCK, len(ids))  # made up too, for an order by length
+    rows = Dataset.from_dict({"input_ids": ids.astype(np.int32), "length": lengths}).with_format("numpy")
     return rows.select(range(BLOCKS)), rows.select(range(BLOCKS, BLOCKS + 8))
 
 
-def train(folder: Path, tokenizer, model=None, **changed) -> float:
+def train(folder: Path, tokenizer, model=None, sampling="random", **changed) -> float:
     """-> held-out loss of a run in a folder, from its newest checkpoint if it has one."""
     settings = replace(SETTINGS, **changed)
     rows, held_out = blocks()
@@ -43,6 +44,7 @@ def train(folder: Path, tokenizer, model=None, **changed) -> float:
     return running.train(
         model or pretraining.make_model(SHAPE, tokenizer), tokenizer, rows, held_out, settings, folder, title="a run",
         tokens=BLOCKS * BLOCK * settings.epochs, collate=pretraining.as_batch, prompt=[300, 307, 314],
+        sampling=sampling,
     )  # fmt: skip
 
 

@@ -66,6 +66,14 @@ def test_rows_become_a_dataset_and_unusable_ones_are_counted(tokenizer, tmp_path
     assert {(kind["first"], kind["rows"]) for kind in left_out} == {("rows.json:8", 1), ("rows.json:301", 1)}
 
 
+def test_a_row_whose_answer_does_not_fit_is_left_out_and_counted(tokenizer, tmp_path):
+    rows = [{"instruction": "问？", "output": "答。"}] * 300 + [{"instruction": "长" * 200, "output": "答。"}]
+    (tmp_path / "rows.json").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    encoded, left_out = full_vs_lora_sft.encode_dataset(tmp_path / "rows.json", tokenizer, 64, tmp_path / "data")
+    assert len(encoded) == 300 and all(any(label != IGNORED for label in row) for row in encoded["labels"])
+    assert left_out == [{"reason": "no answer within 64 tokens", "rows": 1, "first": "rows.json"}]
+
+
 def test_lora_trains_only_its_adapter_on_every_linear_layer(walked, tokenizer):
     profile, _ = walked
     shape = replace(profile.model, num_hidden_layers=2)

@@ -22,7 +22,7 @@ from course_utils import artifacts, profiles
 from course_utils.errors import CourseError, Stopped
 from course_utils.tokenizer_pruning import load_tokenizer
 from course_utils.training import checkpoints, monitoring, pretraining, running
-from course_utils.training.trainer import CourseTrainer
+from course_utils.training.trainer import CourseTrainer, Order
 
 from . import small_run
 from .conftest import REPOSITORY
@@ -77,6 +77,50 @@ def test_asked_to_stop_it_finishes_the_step_saves_and_goes_on(tokenizer, whole, 
     assert same(weights(tmp_path), weights(whole))
     steps = [entry["step"] for entry in running.read_log(tmp_path) if "loss" in entry]
     assert steps == sorted(set(steps)) and steps[-1] == small_run.STEPS
+
+
+@pytest.mark.parametrize("sampling", ["random", "group_by_length"])
+def test_a_run_stopped_in_its_second_epoch_reads_what_is_left_of_it(tokenizer, tmp_path, sampling):
+    small_run.train(tmp_path / "whole", tokenizer, epochs=2, sampling=sampling)
+    stop_at(tmp_path / "stopped", tokenizer, 33, epochs=2, sampling=sampling)
+    small_run.train(tmp_path / "stopped", tokenizer, epochs=2, sampling=sampling)
+    assert same(weights(tmp_path / "whole"), weights(tmp_path / "stopped"))
+
+
+def test_the_order_is_of_seed_and_epoch_alone_and_by_length_puts_like_beside_like():
+    first, again, by_length = Order(200, None, 8, 42), Order(200, None, 4, 42), Order(200, list(range(200)), 8, 42)
+    assert list(first) == list(again) == list(first)
+    second = Order(200, None, 8, 42)
+    second.epoch = 1
+    assert list(second) != list(first)
+    for order in (first, second, by_length):
+        assert sorted(order) == list(range(200))
+    spread = np.ptp(np.array(list(by_length)).reshape(-1, 8), axis=1).mean()
+    assert spread < 0.5 * np.ptp(np.array(list(first)).reshape(-1, 8), axis=1).mean()
+
+
+@pytest.mark.parametrize("epochs", [0.5, 1])
+def test_asked_to_stop_in_its_last_step_it_has_its_model_and_the_same_command_ends_it(tokenizer, tmp_path, epochs):
+    small_run.train(tmp_path / "whole", tokenizer, epochs=epochs)
+    last = round(small_run.STEPS * epochs)
+    stopped = stop_at(tmp_path / "stopped", tokenizer, last, epochs=epochs)
+    assert f"at step {last} of {last}" in str(stopped)
+    (tmp_path / "stopped" / "model.safetensors").unlink()
+    small_run.train(tmp_path / "stopped", tokenizer, epochs=epochs)
+    assert same(weights(tmp_path / "whole"), weights(tmp_path / "stopped"))
+
+
+def test_checkpoints_of_a_model_in_parts_are_not_taken_for_whole_ones(tokenizer, tmp_path):
+    stop_at(tmp_path, tokenizer, 3)
+    checkpoint = tmp_path / "checkpoints" / "checkpoint-3"
+    (checkpoint / running.SHARDED).touch()
+    with pytest.raises(CourseError, match="of the other kind of `parallel`"):
+        small_run.train(tmp_path, tokenizer)
+
+
+def test_a_failing_device_is_not_called_a_full_disk(tmp_path):
+    with pytest.raises(RuntimeError, match="illegal memory access"), checkpoints.to_disk(tmp_path, "it", 1):
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
 
 
 def cut(path: Path) -> None:
@@ -236,7 +280,7 @@ def test_a_training_leaves_the_process_as_it_found_it(tokenizer, tmp_path):
         rust = tokenizer.backend_tokenizer
         return (
             dict(os.environ), random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist(), bar,
-            transformers.logging.get_verbosity(), torch.backends.cuda.matmul.allow_tf32, list(warnings.filters),
+            transformers.logging.get_verbosity(), torch.backends.fp32_precision, list(warnings.filters),
             rust.padding, rust.truncation, tokenizer.padding_side, torch.is_grad_enabled(),
         )  # fmt: skip
 

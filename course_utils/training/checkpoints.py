@@ -18,7 +18,7 @@ from pathlib import Path
 from rich.filesize import decimal
 from safetensors import SafetensorError
 
-from .. import artifacts
+from .. import artifacts, processes
 from ..errors import CourseError
 from ..progress import say
 
@@ -61,6 +61,8 @@ def to_disk(folder: Path, what: str, bytes_needed: int) -> Iterator[None]:
     try:
         yield
     except (OSError, RuntimeError, SafetensorError) as error:  # how Python, torch and safetensors report a full disk
+        if not isinstance(error, OSError) and not artifacts.disk_error(error, folder):
+            raise  # a GPU that fails while its state is read is no full disk
         last = next(iter(_numbered(folder)), None)
         kept = f"the checkpoint of step {step_of(last):,} is kept" if last else "no checkpoint was written before"
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
@@ -88,9 +90,10 @@ def newest(folder: Path) -> Path | None:
         if not (damage := find_damage(path)):
             return path
         say(f"{artifacts.shown(path)} is damaged ({damage}): passed over for the one before")
-        aside = path.with_name(f"{DAMAGED}{path.name}")
-        shutil.rmtree(aside, ignore_errors=True)
-        path.rename(aside)
+        if processes.is_main():
+            aside = path.with_name(f"{DAMAGED}{path.name}")
+            shutil.rmtree(aside, ignore_errors=True)
+            path.rename(aside)
     if any(folder.glob(f"{DAMAGED}*")):
         say("no whole checkpoint is left: training begins at its first step")
     return None

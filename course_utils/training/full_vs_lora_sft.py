@@ -73,7 +73,9 @@ def _encode_table(table, tokenizer, max_length: int):
     """A table of Arrow with ``question`` and ``answer`` -> one with ``input_ids``, ``labels`` and ``length``."""
     import pyarrow as pa
 
-    encoded = list(_encoded(tokenizer, table["question"].to_pylist(), table["answer"].to_pylist(), max_length))
+    encoded = _encoded(tokenizer, table["question"].to_pylist(), table["answer"].to_pylist(), max_length)
+    # Where the question alone is too long nothing is left to learn, and a batch of such rows has no loss.
+    encoded = [row for row in encoded if any(label != IGNORED for label in row["labels"][1:])]
     ids, labels = (pa.array([row[name] for row in encoded], pa.list_(pa.int32())) for name in ("input_ids", "labels"))
     return pa.table({"input_ids": ids, "labels": labels, "length": ids.value_lengths()})
 
@@ -93,7 +95,11 @@ def encode_dataset(
     features = {"input_ids": List(Value("int32")), "labels": List(Value("int32")), "length": Value("int32")}
     work = partial(_encode_table, tokenizer=tokenizer, max_length=max_length)
     options = {"title": f"encoding {title}", "fingerprint": mark, "features": features, "count": "input_ids"}
-    return loading.mapped(rows, work, folder, **options), left_out
+    encoded = loading.mapped(rows, work, folder, **options)
+    if lost := len(rows) - len(encoded):
+        reason = f"no answer within {max_length} tokens"
+        left_out = [*left_out, {"reason": reason, "rows": lost, "first": title}]
+    return encoded, left_out
 
 
 @dataclass(frozen=True)

@@ -57,6 +57,7 @@ class _Chunked(torch.autograd.Function):
         return *(None if grad is None else grad.mul_(arriving).to(dtype) for grad, dtype in grads), None, None, None
 
 
+@torch.compiler.disable  # it computes its own gradients; `torch.compile` takes what is before it
 def chunked_cross_entropy(hidden, weight, labels):
     """Sum of −ln p(right token), nats, as ``cross_entropy(hidden @ weight.T, labels, reduction="sum")`` gives it.
 

@@ -25,15 +25,19 @@ from ..progress import Line
 
 LOG = "log.jsonl"
 LOG_SECONDS = 60  # the longest time without a new line in the log
+SAME_REQUEST_SECONDS = 2  # a launcher may send one request twice: from the cluster's scheduler, and by itself
 TOLD = ("step", "epoch", "loss", "learning_rate", "grad_norm", "tokens_per_second", "mfu", "peak_memory", "eval_loss",
         "eval_seconds", "sample")  # fmt: skip
 
 
 class Log:
-    """The growing log. Begun again, it forgets what came after the step at which the run goes on."""
+    """The growing log, that the main process writes. Begun again, it forgets what came after the step at which the run
+    goes on."""
 
     def __init__(self, folder: Path, step: int):
         self.path = folder / LOG
+        if not processes.is_main():
+            return
         folder.mkdir(parents=True, exist_ok=True)
         kept = [entry for entry in read(self.path) if entry["step"] <= step]
         partial = self.path.with_suffix(".partial")
@@ -41,6 +45,8 @@ class Log:
         os.replace(partial, self.path)
 
     def write(self, entry: dict) -> None:
+        if not processes.is_main():
+            return
         told = {key: entry[key] for key in TOLD if key in entry}
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(told, ensure_ascii=False) + "\n")
@@ -94,14 +100,19 @@ class Stop:
 def asked_to_stop() -> Iterator[Stop]:
     """Within this context Ctrl-C and SIGTERM ask for a stop after the step; asked again, they act at once. (In a thread
     other than the main one signals cannot be caught, and act at once.)"""
-    stop, before = Stop(), {}
+    stop, before, asked = Stop(), {}, []
 
     def ask(number: int, frame) -> None:
+        if asked:
+            if time.monotonic() - asked[0] > SAME_REQUEST_SECONDS:
+                give_back()
+                signal.raise_signal(number)
+            return
+        asked.append(time.monotonic())
         stop.signal = number
         text = f"\n{stop.name}: this step is finished and saved, then training stops; once more stops at once\n"
         if processes.is_main():
             os.write(2, text.encode())  # print() may be at work just now, and must not be entered twice
-        give_back()
 
     def give_back() -> None:
         while before:
@@ -140,19 +151,20 @@ class Watch(TrainerCallback):
         self.line.update(state.global_step, " · ".join(shown))
         now = time.monotonic()
         late = now - self.logged > LOG_SECONDS, now - self.saved > self.save_seconds
-        log, save, stop = self.agreed([*late, bool(self.stop.signal)], args)
-        control.should_log |= log or stop
+        log, save, self.stop.signal = self.agreed([*late, self.stop.signal], args)
+        stop = bool(self.stop.signal)
+        control.should_log |= bool(log) or stop
         if save or stop:
             self.saved, control.should_save = time.monotonic(), True
         control.should_training_stop |= stop
 
-    def agreed(self, wishes: list[bool], args) -> list[bool]:
-        """What any process wishes: all of them log, save and stop at the same step."""
+    def agreed(self, wishes: list[int], args) -> list[int]:
+        """What any process wishes: all of them log, save and stop at the same step, and know by which signal."""
         if args.world_size == 1:
             return wishes
         flags = torch.tensor(wishes, dtype=torch.int32, device=args.device)
         torch.distributed.all_reduce(flags, torch.distributed.ReduceOp.MAX)
-        return [bool(flag) for flag in flags.tolist()]
+        return flags.tolist()
 
     def close(self) -> None:
         """End the line, however the training ended."""

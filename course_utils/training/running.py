@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 SEED = 42
 CHECKPOINTS = "checkpoints"
+SHARDED = "pytorch_model_fsdp.bin"  # in a checkpoint of FSDP
 EVALUATION_TOKENS = 2_000_000  # of the held-out text, at most
 EVALUATION_SHARE = 0.01  # of the time; reading without learning is a third of a step's work
 EVALUATIONS = 8, 50  # in a training: enough for a curve, few enough to be cheap
@@ -59,11 +60,11 @@ def arguments(folder: Path, settings: Training, *, total_steps: int, evaluations
     import transformers
 
     kind, cuda, many = precision(settings), device_name() == "cuda", world_size() > 1
-    has_tf32 = cuda and torch.cuda.get_device_capability()[0] >= 8
+    has_tf32 = cuda and torch.version.cuda and torch.cuda.get_device_capability()[0] >= 8
     sharded = settings.parallel == "fsdp" and many and device_name() != "cpu"
     if settings.parallel == "fsdp" and many and not sharded:
         say("accelerate shares a model in parts among GPUs alone: these processes train with ddp")
-    return transformers.TrainingArguments(
+    made = transformers.TrainingArguments(
         output_dir=str(folder / CHECKPOINTS), save_strategy="steps", save_steps=10**9,  # the clock decides
         per_device_train_batch_size=settings.batch_size, per_device_eval_batch_size=settings.batch_size,
         gradient_accumulation_steps=settings.gradient_accumulation_steps, num_train_epochs=settings.epochs,
@@ -79,6 +80,8 @@ def arguments(folder: Path, settings: Training, *, total_steps: int, evaluations
         fsdp=sharded or None,
         fsdp_config={"transformer_layer_cls_to_wrap": ["LlamaDecoderLayer"]} if sharded else None,
     )  # fmt: skip
+    made._n_gpu = min(made.n_gpu, 1)  # several GPUs are torchrun's; DataParallel would train N times the batch in fp32
+    return made
 
 
 def reporters(settings: Training) -> list[str]:
@@ -105,8 +108,12 @@ def left_as_found() -> Iterator[None]:
     from accelerate.state import AcceleratorState, GradientState
 
     matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+    if hasattr(torch.backends, "fp32_precision"):  # torch 2.9; to ask by the old name as well is an error there
+        flag, places = "fp32_precision", (torch.backends, matmul, cudnn.conv, cudnn.rnn)
+    else:
+        flag, places = "allow_tf32", (matmul, cudnn)
+    products = [getattr(place, flag) for place in places]
     environment, numbers = dict(os.environ), (random.getstate(), np.random.get_state())
-    tf32 = matmul.allow_tf32, cudnn.allow_tf32
     with torch.random.fork_rng(range(torch.cuda.device_count())), quiet_libraries():
         try:
             yield
@@ -116,7 +123,8 @@ def left_as_found() -> Iterator[None]:
             os.environ.update(environment)
             random.setstate(numbers[0])
             np.random.set_state(numbers[1])
-            matmul.allow_tf32, cudnn.allow_tf32 = tf32
+            for place, value in zip(places, products, strict=True):
+                setattr(place, flag, value)
             AcceleratorState._reset_state()  # else the next training would have the precision of this one
             GradientState._reset_state()
 
@@ -192,11 +200,13 @@ def train(
     *, title: str, tokens: float, collate: Callable, prompt: Sequence[int] = (), sampling: str = "random",
 ) -> float:  # fmt: skip
     """Train to the end, from the newest whole checkpoint in ``folder`` if a stopped run left one. -> held-out loss,
-    nats a token. ``tokens`` is how many the model will see, all epochs; the sample texts go on from ``prompt``.
+    nats a token, the mean of its batches. ``tokens`` is how many the model will see, all epochs; the sample texts go on
+    from ``prompt``.
 
-    The main process writes model or adapter (safetensors) and tokenizer; ``monitoring`` says what the log holds. A
-    micro-batch that does not fit the memory is halved, the batch of a step stays. Raises Stopped after Ctrl-C or
-    SIGTERM, when all is saved, and CourseError where the loss is no number, or the disk or memory too small.
+    The main process writes model or adapter (safetensors) and tokenizer; ``monitoring`` says what the log holds. Where
+    one process trains, a micro-batch that does not fit the memory is halved, and the batch of a step stays. Raises
+    Stopped after Ctrl-C or SIGTERM, when all is saved, and CourseError where the loss is no number, or the disk or
+    memory too small.
     """
     from . import monitoring
 
@@ -210,12 +220,14 @@ def train(
         while not (trainer := run(split, stop)):
             split = run.halved(split)
         state = trainer.state
-        if stop.signal and state.global_step < state.max_steps:
+        if state.global_step >= state.max_steps:
+            run.save(trainer)
+        if stop.signal:
             raise Stopped(
                 f"{title}: stopped by {stop.name} at step {state.global_step:,} of {state.max_steps:,}; all is saved, "
                 "and the same command goes on from there", 128 + stop.signal,
             )  # fmt: skip
-        run.save(trainer)
+    gc.collect()  # Windows cannot move a folder while something in it is open
     return [entry["eval_loss"] for entry in state.log_history if "eval_loss" in entry][-1]
 
 
@@ -243,12 +255,21 @@ class _Run:
         place, enough = self.folder / CHECKPOINTS, False
         plain = split.loss == "plain"
         with nullcontext() if plain else losses.without_logits(self.model, split.loss):
-            if not (start := checkpoints.newest(place)):
+            with together().main_process_first():  # it sets damaged ones aside
                 place.mkdir(parents=True, exist_ok=True)
+                start = checkpoints.newest(place)
             trainer = self.trainer(split, stop, checkpoints.step_of(start) if start else 0)
             checkpoints.check_room(place, trainer.checkpoint_bytes())
+            if start and (start / SHARDED).exists() != bool(trainer.is_fsdp_enabled):
+                raise CourseError(
+                    f"{self.title}: its checkpoints are of the other kind of `parallel`: set that again in "
+                    "profiles.toml, or begin anew after `course clean --all`"
+                )
             try:
-                trainer.train(resume_from_checkpoint=str(start) if start else None)
+                if start and checkpoints.step_of(start) >= trainer.watch.total and not trainer.is_fsdp_enabled:
+                    trainer.take_as_finished(start)
+                else:
+                    trainer.train(resume_from_checkpoint=str(start) if start else None)
                 enough = True
             except (RuntimeError, MemoryError) as error:
                 if not _is_out_of_memory(error):
@@ -257,7 +278,7 @@ class _Run:
                 trainer.watch.close()
                 trainer.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)
             if not enough:  # out here the error has let go of the tensors
-                self.keep(trainer, start)
+                self.keep(trainer)
         return trainer if enough else None
 
     def trainer(self, split: Training, stop, step: int):
@@ -278,22 +299,22 @@ class _Run:
         meter = Meter(self.tokens / steps, _flops_per_token(self.model, block), _device_flops(), step)
         trainer = CourseTrainer(
             model=self.model, args=args, train_dataset=self.rows, eval_dataset=held_out, data_collator=self.collate,
-            callbacks=[watch], settings=split, title=self.title, prompt=self.prompt, tokenizer=self.tokenizer,
-            meter=meter, log=Log(self.folder / artifacts.LOGS, step),
+            callbacks=[watch], settings=split, whole_batch=batch(self.settings), title=self.title,
+            prompt=self.prompt, tokenizer=self.tokenizer, meter=meter, log=Log(self.folder / artifacts.LOGS, step),
         )  # fmt: skip
         trainer.watch = watch
         trainer.remove_callback(PrinterCallback)  # the progress line shows the loss
         return trainer
 
-    def keep(self, trainer, start: Path | None) -> None:
+    def keep(self, trainer) -> None:
         """Save what was learned before memory ran out. Weights that the optimizer was just changing are of no use: then
-        the run goes on from the checkpoint it began with."""
+        the run goes on from the newest checkpoint."""
         import torch
         from accelerate.state import GradientState
 
         trainer.model.zero_grad(set_to_none=True)
-        gc.collect()
         torch.cuda.empty_cache()
+        start = checkpoints.newest(self.folder / CHECKPOINTS)
         if world_size() > 1 or trainer.args.per_device_train_batch_size == 1 or (trainer.stepping and not start):
             raise CourseError(
                 f"{self.title}: out of memory with {trainer.args.per_device_train_batch_size} examples at a time. Set "
@@ -305,6 +326,10 @@ class _Run:
         GradientState._reset_state()  # it still holds the reader of the run that has ended
 
     def halved(self, split: Training) -> Training:
+        import torch
+
+        gc.collect()  # the trainer that is gone held the optimizer's states
+        torch.cuda.empty_cache()
         small = shared(self.settings, split.batch_size // 2)
         say(f"{self.title}: out of memory with {split.batch_size} examples at a time: goes on with {small.batch_size}, "
             f"accumulated {small.gradient_accumulation_steps} times; a step still sees {batch(self.settings)}. "
@@ -343,8 +368,14 @@ def _flops_per_token(model, block: float) -> float:
 
 def _device_flops() -> float:
     """Of all processes' devices together, as a product of matrices reaches it."""
-    size = 8192 if device_name() == "cuda" else 1024
-    return world_size() * parameter_budgeting.measure_matmul_flops(size)
+    import torch
+
+    cuda = device_name() == "cuda"
+    flops = world_size() * parameter_budgeting.measure_matmul_flops(*((8192, 8) if cuda else (1024, 24)))
+    if cuda:  # the matrices are no part of the training's peak
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+    return flops
 
 
 def read_log(folder: Path) -> list[dict]:

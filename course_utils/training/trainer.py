@@ -6,7 +6,8 @@ import math
 from pathlib import Path
 
 import torch
-from transformers import Trainer
+from transformers import Trainer, TrainerState
+from transformers.trainer_pt_utils import get_length_grouped_indices
 
 from .. import processes
 from ..errors import CourseError
@@ -17,14 +18,32 @@ from .monitoring import Log, Meter
 SAMPLE_TOKENS = 40  # of the text at each evaluation
 
 
+class Order(torch.utils.data.Sampler):
+    """The order of the examples in an epoch: random, or with ``lengths`` those of about one length side by side. It
+    depends on seed and epoch alone, so a stopped run goes on in it, also when the batch is shared in another way."""
+
+    def __init__(self, count: int, lengths: list[int] | None, batch: int, seed: int):
+        self.count, self.lengths, self.batch, self.seed, self.epoch = count, lengths, batch, seed, 0
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __iter__(self):
+        dice = torch.Generator().manual_seed(self.seed + self.epoch)
+        if self.lengths is None:
+            return iter(torch.randperm(self.count, generator=dice).tolist())
+        return iter(get_length_grouped_indices(self.lengths, self.batch, generator=dice))
+
+
 class CourseTrainer(Trainer):
-    """``settings`` name the optimizer; ``prompt`` are the ids that the sample text goes on from; ``meter`` and ``log``
-    are of the run that begins."""
+    """``settings`` name the optimizer; a step sees ``whole_batch`` examples, in all processes together; ``prompt`` are
+    the ids that the sample text goes on from; ``meter`` and ``log`` are of the run that begins."""
 
     def __init__(
-        self, *, settings: Training, title: str, prompt: list[int], tokenizer, log: Log, meter: Meter, **options
-    ):
-        self.settings = settings
+        self, *, settings: Training, whole_batch: int, title: str, prompt: list[int], tokenizer, log: Log,
+        meter: Meter, **options,
+    ):  # fmt: skip
+        self.settings, self.whole_batch = settings, whole_batch
         super().__init__(**options)
         self.title, self.prompt, self.tokenizer, self.growing_log, self.meter = title, prompt, tokenizer, log, meter
         self.bad = torch.zeros((), dtype=torch.bool, device=self.args.device)
@@ -34,6 +53,17 @@ class CourseTrainer(Trainer):
         if self.optimizer is None:
             self.optimizer = optimizers.make(model or self.model, self.settings)
         return self.optimizer
+
+    # The order of the examples
+
+    def _get_train_sampler(self, train_dataset=None):
+        lengths = self.train_dataset["length"][:] if self.args.train_sampling_strategy == "group_by_length" else None
+        self.order = Order(len(self.train_dataset), lengths, self.whole_batch, self.args.data_seed)
+        return self.order
+
+    def _run_epoch(self, *args, **kwargs):
+        self.order.epoch = kwargs["epoch"]
+        return super()._run_epoch(*args, **kwargs)
 
     # A loss that is no number
 
@@ -68,8 +98,7 @@ class CourseTrainer(Trainer):
 
     def not_finite(self, what: str) -> CourseError:
         rate, step = self._get_learning_rate(), self.state.global_step + 1
-        if processes.is_main():
-            self.growing_log.write({"step": step, "loss": math.nan, "learning_rate": rate})
+        self.growing_log.write({"step": step, "loss": math.nan, "learning_rate": rate})
         last = checkpoints.newest(Path(self.args.output_dir))
         good = "there is no checkpoint yet"
         if last:
@@ -104,6 +133,15 @@ class CourseTrainer(Trainer):
         finally:
             self.saving = False
 
+    def _load_scaler(self, checkpoint) -> None:
+        if self.accelerator.scaler is not None:  # else it was begun in fp16 and goes on in another precision
+            super()._load_scaler(checkpoint)
+
+    def take_as_finished(self, checkpoint: Path) -> None:
+        """Load the checkpoint of the last step, from which there is nothing to train."""
+        self._load_from_checkpoint(str(checkpoint))
+        self.state = TrainerState.load_from_json(str(checkpoint / checkpoints.STATE))
+
     def checkpoint_bytes(self) -> int:
         """Of one checkpoint: 12 bytes for each weight that trains (itself and AdamW's two moments), and a little."""
         return 12 * sum(weight.numel() for weight in self.model.parameters() if weight.requires_grad) + 2**20
@@ -118,12 +156,11 @@ class CourseTrainer(Trainer):
         if "loss" in logs:
             logs |= self.meter.read(self.state.global_step)
         super().log(logs, start_time)
-        if processes.is_main():
-            entry = dict(self.state.log_history[-1])
-            if "eval_runtime" in entry:
-                entry["eval_seconds"] = entry["eval_runtime"]
-            if entry.keys() & {"loss", "eval_loss", "sample"}:
-                self.growing_log.write(entry)
+        entry = dict(self.state.log_history[-1])
+        if "eval_runtime" in entry:
+            entry["eval_seconds"] = entry["eval_runtime"]
+        if entry.keys() & {"loss", "eval_loss", "sample"}:
+            self.growing_log.write(entry)
 
     def evaluate(self, *args, **kwargs):
         measured = super().evaluate(*args, **kwargs)
