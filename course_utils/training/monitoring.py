@@ -81,6 +81,8 @@ class Meter:
         memory = torch.cuda.max_memory_allocated() if cuda else psutil.Process().memory_info().rss
         if self.speed is None:
             return {"peak_memory": memory}
+        # Measured while something else ran, the device seems slower than it is: then this is the most it has shown.
+        self.device_flops = max(self.device_flops, self.speed * self.flops)
         mfu = self.speed * self.flops / self.device_flops
         return {"tokens_per_second": round(self.speed, 1), "mfu": round(mfu, 4), "peak_memory": memory}
 
