@@ -70,7 +70,7 @@ def answer(
     for start in range(0, len(order), batch_size):
         rows = order[start : start + batch_size]
         batch = _asked(model, tokenizer, [prompts[i] for i in rows], **options)
-        with torch.inference_mode():
+        with torch.inference_mode(), quiet_libraries():
             ids = model.generate(**batch)[:, batch["input_ids"].shape[1] :]
         for i, text in zip(rows, tokenizer.batch_decode(ids, skip_special_tokens=True), strict=True):
             answers[i] = text.strip()
