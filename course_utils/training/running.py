@@ -92,11 +92,14 @@ def reporters(settings: Training) -> list[str]:
     name = settings.report_to
     if name == "none" or not processes.is_main():
         return []
+    if name == "tensorboard":
+        try:
+            import torch.utils.tensorboard  # noqa: F401  found is not yet importable
+        except ImportError:
+            say("no TensorBoard: the log alone is written (`pip install tensorboard` brings it)")
+            return []
     if name in get_available_reporting_integrations():
         return [name]
-    if name == "tensorboard":
-        say("no TensorBoard: the log alone is written (`pip install tensorboard` brings it)")
-        return []
     raise CourseError(f"report_to = {name!r} needs the package {name}: install it, or take 'tensorboard' or 'none'")
 
 
