@@ -28,10 +28,19 @@ def train(profile: profiles.Profile, blocks, steps: int) -> tuple[list[float], f
         optimizer, [g["lr"] for g in optimizer.param_groups], steps, pct_start=0.05
     )
     order = torch.randperm(len(blocks), generator=torch.Generator().manual_seed(running.SEED))
-    losses, started = [], time.perf_counter()
+    started = time.perf_counter()
+    losses = learn(model, optimizer, schedule, blocks, order, steps, settings.batch_size)
+    tenth = max(1, steps // 10)
+    means = [sum(losses[i : i + tenth]) / tenth for i in range(0, steps - tenth + 1, tenth)]
+    return means, time.perf_counter() - started
+
+
+def learn(model, optimizer, schedule, blocks, order, steps: int, batch_size: int) -> list[float]:
+    """The loss of each of ``steps`` steps, nats a token; blocks are read in an order, again and again."""
+    losses = []
     for step in range(steps):
-        rows = [order[(step * settings.batch_size + i) % len(order)].item() for i in range(settings.batch_size)]
-        ids = torch.from_numpy(blocks[rows].astype("int64"))
+        rows = order[torch.arange(step * batch_size, (step + 1) * batch_size) % len(order)]
+        ids = torch.from_numpy(blocks[rows.numpy()].astype("int64"))
         with torch.autocast("cpu", torch.bfloat16, enabled=running.has_fast_bf16()):
             loss = model(input_ids=ids, labels=ids).loss
         loss.backward()
@@ -40,9 +49,7 @@ def train(profile: profiles.Profile, blocks, steps: int) -> tuple[list[float], f
         schedule.step()
         optimizer.zero_grad()
         losses.append(loss.item())
-    tenth = max(1, steps // 10)
-    means = [sum(losses[i : i + tenth]) / tenth for i in range(0, steps - tenth + 1, tenth)]
-    return means, time.perf_counter() - started
+    return losses
 
 
 def main(steps: int = 600) -> None:

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import results
 import torch
+from embedding_rate import learn  # its neighbour, benchmarks/embedding_rate.py
 
 from course_utils import artifacts, profiles
 from course_utils.tokenizer_pruning import load_tokenizer
@@ -53,16 +54,7 @@ def train(profile, tokenizer, blocks, held_out, steps: int, seed: int) -> tuple[
     )  # fmt: skip
     order = torch.randperm(len(blocks), generator=torch.Generator().manual_seed(seed))
     started = time.perf_counter()
-    for step in range(steps):
-        rows = order[torch.arange(step * settings.batch_size, (step + 1) * settings.batch_size) % len(order)]
-        ids = torch.from_numpy(blocks[rows.numpy()].astype("int64"))
-        with torch.autocast("cpu", torch.bfloat16, enabled=running.has_fast_bf16()):
-            loss = model(input_ids=ids, labels=ids).loss
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        schedule.step()
-        optimizer.zero_grad()
+    learn(model, optimizer, schedule, blocks, order, steps, settings.batch_size)
     seconds = time.perf_counter() - started
     with torch.no_grad():
         parts = [torch.from_numpy(held_out[i : i + 32].astype("int64")) for i in range(0, len(held_out), 32)]

@@ -121,11 +121,16 @@ def read_manifest(folder: Path) -> Manifest | None:
 
 
 def write_json(path: Path, value: object) -> None:
-    """Write readable UTF-8 JSON, so that a reader sees the old content or the new, after a power cut too."""
+    """Write readable UTF-8 JSON, as ``write_text`` writes; keys stay in their order."""
+    write_text(path, json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8, so that a reader sees the old content or the new, after a power cut too."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        partial.write_text(json.dumps(value, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+        partial.write_text(text, encoding="utf-8")
         _sync(partial)
         os.replace(partial, path)
     finally:
@@ -198,18 +203,19 @@ def _read_hash(path: Path) -> str:
         return _of_folder(_hash_files(path))
     size, modified = path.stat().st_size, path.stat().st_mtime_ns
     if size < REMEMBERED_BYTES:
-        return _digest(path)
+        return digest(path)
     store, key, known = artifacts_root() / HASHES, str(path.resolve()), {}
     with suppress(OSError, json.JSONDecodeError):
         known = json.loads(store.read_text(encoding="utf-8"))
     if key not in known or known[key][:2] != [size, modified]:
-        known[key] = [size, modified, _digest(path)]
+        known[key] = [size, modified, digest(path)]
         with suppress(OSError):  # read-only: it is read again the next time
             write_json(store, known)
     return known[key][2]
 
 
-def _digest(path: Path) -> str:
+def digest(path: Path) -> str:
+    """SHA-256 of a file, read anew: ``sha256`` may remember a large one by its time."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -285,7 +291,7 @@ def build(
         return done
     with _explaining(work), _lock(out):
         # Written last: with it the folder is whole, and was killed before it was moved. Several processes do it again.
-        manifest = read_manifest(work) if os.environ.get("WORLD_SIZE", "1") == "1" else None
+        manifest = read_manifest(work) if processes.world_size() == 1 else None
         if not (manifest and manifest.fingerprint == mark and manifest.layout == layout):
             if work.exists() and not resumable:
                 shutil.rmtree(work)
@@ -432,7 +438,7 @@ def _hash_files(folder: Path, skip: Collection[str] = ()) -> dict[str, str]:
     """Hashes of all files in a folder, but for manifests and what is in the folder under one of the names ``skip``."""
     files = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != MANIFEST)
     names = {path: path.relative_to(folder) for path in files}
-    return {name.as_posix(): _digest(path) for path, name in names.items() if name.parts[0] not in skip}
+    return {name.as_posix(): digest(path) for path, name in names.items() if name.parts[0] not in skip}
 
 
 def _versions() -> dict[str, str]:

@@ -7,7 +7,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from .artifacts import shown
+from .artifacts import shown, write_text
 from .claims import false_claims
 from .errors import CourseError, Stopped
 from .profiles import Profile
@@ -38,10 +38,7 @@ def execute(book: Path, profile: Profile) -> tuple[float, list[str]]:
             raise CourseError(f"{shown(book)}: {cause}: open it with `make lab` and run that cell") from error
         finally:
             out = profile.dir("notebooks") / book.name
-            out.parent.mkdir(parents=True, exist_ok=True)
-            partial = out.with_name(f".{out.name}.partial")
-            nbformat.write(notebook, partial)
-            partial.replace(out)
+            write_text(out, nbformat.writes(notebook) + "\n")
     claims = [text for cell in notebook.cells for text in false_claims(cell.get("outputs", []))]
     return time.perf_counter() - started, claims
 

@@ -24,6 +24,11 @@ def is_main() -> bool:
     return os.environ.get("RANK", "0") == "0"
 
 
+def world_size() -> int:
+    """How many processes train together: as many as `torchrun` or `accelerate launch` started, else 1."""
+    return int(os.environ.get("WORLD_SIZE", 1))
+
+
 def pool(workers: int, **options):
     """A ``joblib.Parallel`` of ``workers`` processes (-1: as many as the cluster has) that end with this one.
     ``options`` are joblib's. Tasks are work enough to be sent one by one."""

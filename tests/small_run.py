@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from course_utils import profiles
 from course_utils.tokenizer_pruning import load_tokenizer
@@ -46,6 +47,11 @@ def train(folder: Path, tokenizer, model=None, sampling="random", **changed) -> 
         tokens=BLOCKS * BLOCK * settings.epochs, collate=pretraining.as_batch, prompt=[300, 307, 314],
         sampling=sampling,
     )  # fmt: skip
+
+
+def same(a: dict, b: dict) -> bool:
+    """Whether two state dicts hold the same weights, bit by bit."""
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 
 
 if __name__ == "__main__":

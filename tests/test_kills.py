@@ -10,12 +10,12 @@ import time
 from pathlib import Path
 
 import pytest
-import torch
 from safetensors.torch import load_file
 
 from course_utils.training import checkpoints, running
 
 from .conftest import REPOSITORY
+from .small_run import same
 
 pytestmark = pytest.mark.trial
 SLOW = 0.05  # seconds a step
@@ -49,10 +49,6 @@ def finish(folder: Path, tokenizer: Path, **changed) -> dict:
 @pytest.fixture(scope="module")
 def whole(tokenizer_folder, tmp_path_factory):
     return finish(tmp_path_factory.mktemp("whole"), tokenizer_folder, slow=0)
-
-
-def same(a: dict, b: dict) -> bool:
-    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 
 
 def test_twenty_kills_lose_nothing(tokenizer_folder, whole, tmp_path):

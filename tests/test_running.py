@@ -26,6 +26,7 @@ from course_utils.training.trainer import CourseTrainer, Order
 
 from . import small_run
 from .conftest import REPOSITORY
+from .small_run import same
 
 
 @pytest.fixture(scope="module")
@@ -43,10 +44,6 @@ def whole(tokenizer, tmp_path_factory):
 
 def weights(folder: Path) -> dict:
     return load_file(folder / "model.safetensors")
-
-
-def same(a: dict, b: dict) -> bool:
-    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 
 
 def alike(a: dict, b: dict) -> bool:

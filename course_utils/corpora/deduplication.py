@@ -17,7 +17,6 @@ MB of text a second and core. What is written does not depend on the number of w
 
 import hashlib
 import os
-import shutil
 from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -48,6 +47,7 @@ BANDS, ROWS = 20, 6
 MARGIN = 0.11
 NEIGHBOURS = 32  # that a document is compared with in each band: bounds the cost where all texts have one pattern
 SEED = 20_241
+SCRATCH = "scratch"  # the folder of texts and signatures, while the stage runs
 EXAMPLES = 3  # in the report, of each kind
 EXCERPT = 120  # characters of an example; of two that are alike, from about where they differ
 FATES = (*quality.REASONS, "exact", "near", "kept")
@@ -92,7 +92,7 @@ def deduplicate(
     return artifacts.build(
         out, lambda folder: _deduplicate_into(folder, sources, max_documents, workers), stage="deduplication",
         settings=settings | {"code": _code()}, inputs=[path for paths in sources.values() for path in paths],
-        resumable=True, force=force,
+        resumable=True, force=force, scratch=(SCRATCH,),
     )  # fmt: skip
 
 
@@ -102,7 +102,7 @@ def _code() -> str:
 
 
 def _deduplicate_into(folder: Path, sources: dict, max_documents: int | None, workers: int | None) -> dict:
-    scratch = folder / "scratch"
+    scratch = folder / SCRATCH
     documents, spans, left_out = _prepare(scratch, sources, max_documents, workers)
     passed = np.flatnonzero(documents.reasons == 0)
     if not len(passed):
@@ -115,7 +115,6 @@ def _deduplicate_into(folder: Path, sources: dict, max_documents: int | None, wo
     _write_kept(folder, documents.rows, spans, keepers)
     report = _report(documents, spans, left_out, keepers, similarities)
     artifacts.write_json(folder / "report.json", report)
-    shutil.rmtree(scratch)
     counts, kinds = [corpus["documents"] for corpus in report["corpora"].values()], sum(left_out.values(), [])
     summary = {fate: sum(count[fate] for count in counts) for fate in ("read", "kept", "exact", "near")}
     filtered = len(documents.reasons) - len(passed)

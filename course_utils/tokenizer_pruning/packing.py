@@ -13,7 +13,6 @@ Cost: some millions of tokens a second and core; on disk two bytes a token, twic
 """
 
 import re
-import shutil
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain, islice, pairwise
 from pathlib import Path
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
 
 DOCUMENTS_AT_ONCE = 1_000  # that are encoded or packed together
 BITS_REMEMBERED = 1_000_000  # some 200 MB
+SCRATCH = "scratch"  # the folder of rows and ids, while `tokenize_files` runs
 CUT = 0xFDD0  # a code point that Unicode sets aside for programs and never gives to a character
 
 
@@ -209,7 +209,7 @@ def tokenize_files(
 
     def make(folder: Path) -> dict:
         title = paths[0].name if len(paths) == 1 else f"{len(paths)} files"
-        scratch, how = folder / "scratch", {"title": title, "workers": workers}
+        scratch, how = folder / SCRATCH, {"title": title, "workers": workers}
         rows, left_out = loading.load_rows(paths, reading.plain_text, ("text",), scratch, **how)
         inputs = {str(path): artifacts.sha256(path) for path in paths}
         if not len(rows):
@@ -219,10 +219,10 @@ def tokenize_files(
             tokens.save_to_disk(str(folder))
         batches = tokens.with_format("arrow").iter(DOCUMENTS_AT_ONCE)
         count = sum(len(chunk.flatten()) for batch in batches for chunk in batch["input_ids"].chunks)
-        shutil.rmtree(scratch)
         return {"documents": len(tokens), "tokens": count} | ({"left_out": left_out} if left_out else {})
 
     settings = {"code": artifacts.code_version(__file__, reading.__file__, loading.__file__)}
     return artifacts.build(
-        out, make, stage="tokenization", settings=settings, inputs=[tokenizer, *paths], resumable=True, force=force
-    )
+        out, make, stage="tokenization", settings=settings, inputs=[tokenizer, *paths], resumable=True, force=force,
+        scratch=(SCRATCH,),
+    )  # fmt: skip

@@ -8,7 +8,6 @@ checkpoint of which every file is what was written; one that is damaged is passe
 Cost: hashing is a second or two a gigabyte, twice; on disk three checkpoints at most, 12 bytes a weight each.
 """
 
-import hashlib
 import json
 import shutil
 from collections.abc import Iterator
@@ -40,7 +39,7 @@ def writing(folder: Path, step: int, bytes_needed: int) -> Iterator[None]:
             yield
             new = staging / name
             files = (path for path in sorted(new.rglob("*")) if path.is_file())
-            known = {path.relative_to(new).as_posix(): [path.stat().st_size, _digest(path)] for path in files}
+            known = {path.relative_to(new).as_posix(): [path.stat().st_size, artifacts.digest(path)] for path in files}
             artifacts.write_json(new / FILES, known)
             artifacts.sync(new)
             shutil.rmtree(folder / name, ignore_errors=True)
@@ -107,18 +106,13 @@ def find_damage(checkpoint: Path) -> str | None:
             path = checkpoint / name
             if not path.is_file():
                 return f"{name} is missing"
-            if path.stat().st_size != size or _digest(path) != digest:
+            if path.stat().st_size != size or artifacts.digest(path) != digest:
                 return f"{name} is not what was written"
         return None if STATE in known else f"{STATE} is missing"
     except FileNotFoundError:
         return f"{FILES} is missing"
     except (OSError, ValueError, TypeError, AttributeError):
         return f"{FILES} cannot be read"
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:  # read anew: what is remembered of large files by their time would miss damage
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def step_of(checkpoint: Path) -> int:

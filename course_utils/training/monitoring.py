@@ -20,7 +20,7 @@ import psutil
 import torch
 from transformers import TrainerCallback
 
-from .. import processes
+from .. import artifacts, processes
 from ..progress import Line
 
 LOG = "log.jsonl"
@@ -38,11 +38,8 @@ class Log:
         self.path = folder / LOG
         if not processes.is_main():
             return
-        folder.mkdir(parents=True, exist_ok=True)
         kept = [entry for entry in read(self.path) if entry["step"] <= step]
-        partial = self.path.with_suffix(".partial")
-        partial.write_text("".join(json.dumps(entry) + "\n" for entry in kept), encoding="utf-8")
-        os.replace(partial, self.path)
+        artifacts.write_text(self.path, "".join(json.dumps(entry, ensure_ascii=False) + "\n" for entry in kept))
 
     def write(self, entry: dict) -> None:
         if not processes.is_main():
@@ -128,6 +125,15 @@ def asked_to_stop() -> Iterator[Stop]:
         give_back()
 
 
+def agreed(flags: list[int], args) -> list[int]:
+    """The largest of each flag in any of the processes that train together: what one wishes or has met, all know."""
+    if args.world_size == 1:
+        return flags
+    shared = torch.tensor(flags, dtype=torch.int32, device=args.device)
+    torch.distributed.all_reduce(shared, torch.distributed.ReduceOp.MAX)
+    return shared.tolist()
+
+
 class Watch(TrainerCallback):
     """The progress line, and the clock: a line of the log a minute, a checkpoint every ``save_minutes``, the stop."""
 
@@ -153,20 +159,12 @@ class Watch(TrainerCallback):
         self.line.update(state.global_step, " · ".join(shown))
         now = time.monotonic()
         late = now - self.logged > LOG_SECONDS, now - self.saved > self.save_seconds
-        log, save, self.stop.signal = self.agreed([*late, self.stop.signal], args)
+        log, save, self.stop.signal = agreed([*late, self.stop.signal], args)
         stop = bool(self.stop.signal)
         control.should_log |= bool(log) or stop
         if save or stop:
             self.saved, control.should_save = time.monotonic(), True
         control.should_training_stop |= stop
-
-    def agreed(self, wishes: list[int], args) -> list[int]:
-        """What any process wishes: all of them log, save and stop at the same step, and know by which signal."""
-        if args.world_size == 1:
-            return wishes
-        flags = torch.tensor(wishes, dtype=torch.int32, device=args.device)
-        torch.distributed.all_reduce(flags, torch.distributed.ReduceOp.MAX)
-        return flags.tolist()
 
     def close(self) -> None:
         """End the line, however the training ended."""

@@ -59,7 +59,7 @@ def arguments(folder: Path, settings: Training, *, total_steps: int, evaluations
     import torch
     import transformers
 
-    kind, cuda, many = precision(settings), device_name() == "cuda", world_size() > 1
+    kind, cuda, many = precision(settings), device_name() == "cuda", processes.world_size() > 1
     has_tf32 = cuda and torch.version.cuda and torch.cuda.get_device_capability()[0] >= 8
     sharded = settings.parallel == "fsdp" and many and device_name() != "cpu"
     if settings.parallel == "fsdp" and many and not sharded:
@@ -164,11 +164,6 @@ def together():
     return state
 
 
-def world_size() -> int:
-    """How many processes train together: as many as `torchrun` or `accelerate launch` started, else 1."""
-    return int(os.environ.get("WORLD_SIZE", 1))
-
-
 def batch(settings: Training) -> int:
     """Examples that one optimizer step sees, in all processes together."""
     return settings.batch_size * settings.gradient_accumulation_steps
@@ -182,7 +177,7 @@ def steps_in(examples: int, settings: Training) -> int:
 def shared(settings: Training, at_most: int | None = None) -> Training:
     """The settings for each of the processes that share one batch, ``at_most`` so many examples at a time: the product
     of processes, batch size and accumulation stays. Raises CourseError where the batch cannot be shared evenly."""
-    whole, count = batch(settings), world_size()
+    whole, count = batch(settings), processes.world_size()
     if whole % count:
         raise CourseError(f"{count} processes cannot share a batch of {whole}: start a number that divides it")
     size = max(n for n in range(1, (at_most or settings.batch_size) + 1) if whole // count % n == 0)
@@ -318,9 +313,10 @@ class _Run:
         trainer.model.zero_grad(set_to_none=True)
         torch.cuda.empty_cache()
         start = checkpoints.newest(self.folder / CHECKPOINTS)
-        if world_size() > 1 or trainer.args.per_device_train_batch_size == 1 or (trainer.stepping and not start):
+        size = trainer.args.per_device_train_batch_size
+        if processes.world_size() > 1 or size == 1 or (trainer.stepping and not start):
             raise CourseError(
-                f"{self.title}: out of memory with {trainer.args.per_device_train_batch_size} examples at a time. Set "
+                f"{self.title}: out of memory with {size} examples at a time. Set "
                 "a smaller batch_size and a larger gradient_accumulation_steps, loss = 'chunked' or "
                 "gradient_checkpointing = true in profiles.toml; the run goes on from its last checkpoint"
             )
@@ -374,7 +370,7 @@ def _device_flops() -> float:
     import torch
 
     cuda = device_name() == "cuda"
-    flops = world_size() * parameter_budgeting.measure_matmul_flops(*((8192, 8) if cuda else (1024, 24)))
+    flops = processes.world_size() * parameter_budgeting.measure_matmul_flops(*((8192, 8) if cuda else (1024, 24)))
     if cuda:  # the matrices are no part of the training's peak
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()

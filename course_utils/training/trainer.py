@@ -13,7 +13,7 @@ from .. import processes
 from ..errors import CourseError
 from ..profiles import Training
 from . import checkpoints, optimizers
-from .monitoring import Log, Meter
+from .monitoring import Log, Meter, agreed
 
 SAMPLE_TOKENS = 40  # of the text at each evaluation
 
@@ -79,7 +79,7 @@ class CourseTrainer(Trainer):
         # fp16 finds its scale by overflows: such a step is skipped, and costs nothing but itself.
         if self.accelerator.scaler is None:
             self.bad |= ~torch.isfinite(torch.as_tensor(norm, device=self.bad.device))
-        if self.bad_anywhere():
+        if any(agreed([int(self.bad)], self.args)):  # met by one process, it ends all of them
             raise self.not_finite("the loss or its gradient is not finite")
         self.stepping = True
         return norm
@@ -87,14 +87,6 @@ class CourseTrainer(Trainer):
     def _maybe_log_save_evaluate(self, *args, **kwargs) -> None:
         self.stepping = False  # the weights are of one step again
         super()._maybe_log_save_evaluate(*args, **kwargs)
-
-    def bad_anywhere(self) -> bool:
-        """Whether any process has met a loss that is no number: then all of them end."""
-        if self.args.world_size > 1:
-            flag = self.bad.int()
-            torch.distributed.all_reduce(flag, torch.distributed.ReduceOp.MAX)
-            return bool(flag.item())
-        return bool(self.bad.item())
 
     def not_finite(self, what: str) -> CourseError:
         rate, step = self._get_learning_rate(), self.state.global_step + 1
