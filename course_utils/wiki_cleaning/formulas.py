@@ -10,7 +10,7 @@ from . import tables
 
 MAX_LENGTH = 400  # characters of TeX; longer formulas are set off from the text and no line to read
 
-TEX = tables.SYMBOLS["tex"]
+TEX = tables.FORMULAS
 SYMBOLS = TEX["greek"] | TEX["operators"] | {name: name for name in TEX["functions"]}
 BLACKBOARD = dict(zip("CHNPQRZ", "ℂℍℕℙℚℝℤ", strict=True))
 NEGATED = dict(zip("=∈<>≡⊂", "≠∉≮≯≢⊄", strict=True))

@@ -1,6 +1,6 @@
 """``{{convert|8848.86|m|ft}}`` as the reader sees it: 8,848.86米（29,031.7英尺）.
 
-The units and their factors stand in ``symbols.toml``. The default precision is that of Module:Convert, as its
+The units and their factors stand in ``units.toml``. The default precision is that of Module:Convert, as its
 documentation states it (https://en.wikipedia.org/wiki/Template:Convert, "Default rounding").
 """
 
@@ -8,9 +8,9 @@ import math
 import re
 from collections.abc import Iterable
 
-from .tables import SYMBOLS
+from . import tables
 
-UNITS, RANGES = SYMBOLS["units"], SYMBOLS["ranges"]
+UNITS, RANGES = tables.UNITS["units"], tables.UNITS["ranges"]
 CALLED = {name: unit for unit, entry in UNITS.items() for name in (unit, *entry.get("also", ()))}
 
 
