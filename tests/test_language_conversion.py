@@ -35,6 +35,8 @@ from course_utils.wiki_cleaning.wikitext import clean_page, clean_wikitext
         ("{{nihongo|東京|東京|Tōkyō}}", "东京（日语：東京，Tōkyō）"),
         ("隨著著名學者著手著作", "随着著名学者着手著作"),
         ("鲁迅著，1923年", "鲁迅著，1923年"),
+        ("（加倉井 著）、著：加倉井", "（加仓井 著）、著：加仓井"),
+        ("乾縣的餅乾、乾县的饼干", "乾县的饼干、乾县的饼干"),
     ],
 )
 def test_the_reader_sees_her_regions_words(wikitext, seen):

@@ -91,6 +91,17 @@ def test_the_embedded_dump_gives_its_articles_without_residue(tmp_path):
     assert "1881年9月25日" in people["鲁迅"], "birth dates survive cleaning"
 
 
+def test_the_report_counts_planted_residue_and_says_where(tmp_path):
+    """Markup that its writer shows with <nowiki> is the one way to plant it: nothing else passes the cleaner."""
+    planted = {"甲": "<nowiki>'''粗'''</nowiki>", "乙": "字<nowiki>（，）</nowiki>", "丙": "<nowiki>[[链接</nowiki>"}
+    pages = [page(i, PROSE + text, title) for i, (title, text) in enumerate(planted.items(), 1)]
+    wiki.clean_dumps([write_dump(tmp_path / "a.xml", [*pages, page(9, PROSE, "丁")])], tmp_path / "out", workers=1)
+    report = wiki.read_report(tmp_path / "out")
+    assert report["residue"] == {"'''": 2, "（，）": 1, "[[": 1}
+    assert [place.split(": ")[0] for place in report["residue_at"]] == ["甲", "甲", "乙", "丙"]
+    assert "[[链接" in report["residue_at"][-1]
+
+
 def test_every_fact_sentence_of_the_dump_survives(tmp_path):
     """The builder knows what it marked up; the cleaner must give all of it back."""
     sys.path.insert(0, str(REPOSITORY / "data/builder"))

@@ -86,6 +86,110 @@ def test_what_a_reader_sees_is_kept(wikitext, seen):
     assert clean_page("题目", wikitext)[1] == seen
 
 
+@pytest.mark.parametrize(
+    ("wikitext", "seen"),
+    [
+        # What opens first is read first (https://www.mediawiki.org/wiki/Help:Formatting, nowiki and pre).
+        ("甲<nowiki><!-- 乙</nowiki>丙<!-- <nowiki> -->丁", "甲<!-- 乙丙丁"),
+        ("甲<!-- <pre> -->乙<pre>[[丙]]</pre>丁", "甲乙丁"),
+        ("甲<syntaxhighlight><ref></syntaxhighlight>乙<ref>丙</ref>丁", "甲乙丁"),
+        ("甲<nowiki><ref>乙</ref></nowiki>丙", "甲<ref>乙</ref>丙"),
+        ("甲。<!-- 没有结束\n乙。<!-- 这个也没有\n丙", "甲。\n乙。\n丙"),
+        ("甲，\n<!-- 一行注释 -->\n乙", "甲，乙"),
+        ("甲，\n  <!-- 一 --> <!-- 二 -->  \n乙", "甲，乙"),
+        # references in references (https://www.mediawiki.org/wiki/Extension:Cite)
+        ("甲<ref>一<ref name=a>二<ref>三</ref></ref>四</ref>，乙", "甲，乙"),
+        ("甲<ref>没有结束，乙<ref>注</ref>丙", "甲没有结束，乙丙"),
+        ("甲<ref group=注>一{{r|b}}<ref name=c /></ref>。", "甲。"),
+        # apostrophes (https://www.mediawiki.org/wiki/Help:Formatting)
+        ("''Foo'''s 歌、'''Bar''''s 歌", "Foo's 歌、Bar's 歌"),
+        ("l'''amour'' 与 '''''两者'''''", "l'amour 与 两者"),
+        ("''斜'''斜粗'''斜''与don't", "斜斜粗斜与don't"),
+        ("'''没有结束。\n下一行''是''正文。", "没有结束。\n下一行是正文。"),
+        # external links (https://www.mediawiki.org/wiki/Help:Links)
+        ("见[https://a.org/b''书'']与[//a.org 站]、[mailto:a@b.org 信箱][https://a.org]。", "见书与站、信箱。"),
+        ("计划[https://a.org] <ref>x</ref> 和实施", "计划和实施"),
+        ("See[https://a.org] {{dead link}} {{x}} there", "See there"),
+        # what was dropped does not join, nor leave its signs
+        ("甲的正文\n:<math>\\begin{matrix}1\\end{matrix}</math>\n乙的正文", "甲的正文\n乙的正文"),
+        ("甲的正文\n*{{navbox}}\n乙的正文", "甲的正文\n乙的正文"),
+        ("甲（{{x}}→{{y}}／{{z}}）、乙（{{x}}，丙）", "甲、乙（丙）"),
+        ("甲（——{{x}}）乙（？）丙（＋）", "甲乙（？）丙（＋）"),
+        ("包括，\n{|\n|表\n|}\n。后文", "包括。后文"),
+        ("正文。\n;甲\n;乙\n{|\n|表\n|}\n后文。\n;丙\n:定义", "正文。\n后文。\n丙\n定义"),
+        ("; 词 : 解释在此\n;网址 https://a.org/b : 说明", "词\n解释在此\n网址 https://a.org/b\n说明"),
+        (
+            "县辖：\n;镇：甲镇、乙镇\n;乡：丙乡\n== 名胜 ==\n;空\n== 特产 ==\n茶",
+            "县辖：\n镇：甲镇、乙镇\n乡：丙乡\n特产\n茶",
+        ),
+        ("== 人口 ==\n<gallery>\nA.jpg\n</gallery>\n=== 构成 ===\n{|\n|1\n|}\n== 地理 ==\n平原。", "地理\n平原。"),
+        # formulas that no line can show
+        ("其中<math>\\begin{matrix}1\\end{matrix}</math>。", "其中〔公式〕。"),
+        (
+            "当 <math>\\begin{a}\\end{a}</math> 时，矩阵<math>\\begin{a}\\end{a}</math>的秩为1",
+            "当〔公式〕时，矩阵的秩为1",
+        ),
+        ("故，<math>\\begin{a}\\end{a}</math>是正定的（<math>\\begin{a}\\end{a}</math>）。", "故，〔公式〕是正定的。"),
+        # exponents
+        ("''x''<sup>2</sup>、<i>y</i><sup>−1</sup>、[[米|m]]<sup>3</sup>、注<sup>1</sup>", "x²、y⁻¹、m³、注1"),
+        (
+            "2<sup>1/3</sup>、10<sup>''n''</sup>、e<sup>x</sup>、a<sup>n-1</sup>、1<sup>st</sup>",
+            "2^(1/3)、10ⁿ、e^x、aⁿ⁻¹、1st",
+        ),
+        ("（[[IPA|IPA]]: {{IPA|[iː]}}），（发音：{{IPA|x}}，{{lang-en|A}}）", "，（英语：A）"),
+        ("诗：-{zh-cn:{{Cquote|床前<br>明月}};zh-tw:x}-后来", "诗：\n床前\n明月\n后来"),
+        # tables that lay out lists or prose (https://www.mediawiki.org/wiki/Help:Tables)
+        ("{|\n|valign=top|\n* 甲\n* 乙\n|width=50%|\n* 丙\n|}\n正文。", "甲\n乙\n丙\n正文。"),
+        (
+            '{| style="width:100%"\n|\n这是一段排在表格里的正文，它有完整的句子，所以读者把它当成正文来读。\n|}',
+            "这是一段排在表格里的正文，它有完整的句子，所以读者把它当成正文来读。",
+        ),
+        ('{| style="width: 100%;"\n* 甲\n* 乙\n|}\n正文。', "甲\n乙\n正文。"),
+        ("{| class=wikitable\n|\n* 甲\n* 乙\n|}\n正文。", "正文。"),
+        ("{|\n! 年\n|-\n|\n* 甲\n|}\n{|\n|12||34\n|}\n正文。", "正文。"),
+        # not converted
+        (
+            '<code>軟體</code>與<span lang="ja">「東京」</span>、<syntaxhighlight inline>資訊</syntaxhighlight>',
+            "軟體与「東京」、資訊",
+        ),
+        ("圖見[[:File:軟體.jpg]]，「圖」", "图见File:軟體.jpg，“图”"),
+    ],
+)
+def test_what_real_pages_taught(wikitext, seen):
+    assert clean_wikitext(wikitext) == seen
+
+
+def test_titles_are_read_as_html():
+    assert clean_page("AT&amp;T", "甲")[0] == "AT&T"
+
+
+PLANTED = """{{x}} [[x ]] -{x }- ''' <ref> </div> &nbsp; [http://a.org __TOC__ thumb|
+（） （，） （⇒） （－） （，甲） （甲、） ，。 ，， 、。"""
+
+
+@pytest.mark.parametrize(
+    "residue", [*PLANTED.split(), "|-\n", "| a = 1", "* 甲", "== 甲 ==", "。 \n", "：东京", r"\frac{1}{2}"]
+)
+def test_the_report_counts_what_a_reader_would_call_residue(residue):
+    assert RESIDUE.search(f"正文在此。\n{residue}正文。")
+
+
+@pytest.mark.parametrize(
+    "prose",
+    [
+        "他说：“好！”（？）",
+        "a|b、x = 1、5 < 6",
+        "（甲，乙）。",
+        "C#与F*，-1",
+        "* 号",
+        "甲……，乙——丙",
+        "main()；printf(x)",
+    ],
+)
+def test_prose_is_no_residue(prose):
+    assert not RESIDUE.search(f"正文在此，{prose}。\n正文。")
+
+
 def test_headings_and_tables_as_asked():
     text = "== 人口 ==\n{| class=wikitable\n! 年 !! 人\n|-\n| style=x | [[2010年]] || 12\n|}\n很多。"
     assert clean_wikitext(text, tables="text") == "人口\n年，人\n2010年，12\n很多。"
@@ -133,7 +237,7 @@ def test_articles_of_every_kind_keep_their_prose_and_nothing_else():
 
 def test_a_real_article_keeps_its_prose_and_loses_its_markup(shared_file):
     text = clean_wikitext(shared_file("zhwiki/QUIC-excerpt.wikitext").read_text(encoding="utf-8"))
-    assert "快速UDP网路连接（英语：Quick UDP Internet Connections，缩写：QUIC）是一种实验性的传输层" in text
+    assert "快速UDP网络连接（英语：Quick UDP Internet Connections，缩写：QUIC）是一种实验性的传输层" in text
     assert "以为确立下一代规范做准备。\n介绍\n第一个变化" in text
     assert not RESIDUE.search(text) and "参见" not in text
 

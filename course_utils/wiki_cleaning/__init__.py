@@ -3,8 +3,8 @@
 In come ``pages-articles`` XML dumps; out go JSONL shards ``{"id", "title", "text"}`` and ``report.json``.
 
 Read ``cleaning`` first, the stage: it chooses pages and spreads them over workers. ``dumps`` reads a dump, ``wikitext``
-cleans a page with the help of ``paragraphs``, ``templates``, ``language_conversion``, ``formulas`` and ``units``; what
-these know is data (``tables``): of the Chinese Wikipedia in ``zhwiki.toml``, of signs in ``formulas.toml`` and ``units.toml``.
+cleans a page with the help of ``paragraphs``, ``templates``, ``language_conversion``, ``regional_words``, ``formulas``
+and ``units``. What these know is data, and stands in ``zhwiki.toml``, ``words.toml``, ``formulas.toml``, ``units.toml``.
 """
 
 from .cleaning import clean_dumps, read_articles, read_report, reason_to_drop, shards

@@ -33,6 +33,7 @@ from .wikitext import RESIDUE, clean_page
 
 SHARD_BATCHES = 64  # a shard holds the articles of 64 MiB of dump
 PROGRESS = "progress.json"
+RESIDUE_SHOWN = 20  # places in the report
 BACKENDS = {"processes": "joblib", "dask": "distributed", "ray": "ray"}  # and the package each needs
 CLUSTER_SECONDS = 30  # to wait for a scheduler
 
@@ -76,7 +77,8 @@ class Cleaned:
     pages: Counter = field(default_factory=Counter)  # by fate
     characters: Counter = field(default_factory=Counter)
     templates: Counter = field(default_factory=Counter)  # (name, family it was rendered by)
-    residue: Counter = field(default_factory=Counter)
+    residue: Counter = field(default_factory=Counter)  # what looks like markup or a scar in the clean text
+    residue_at: list[str] = field(default_factory=list)  # the first of it, with its page and what stands around it
     damaged: list[str] = field(default_factory=list)  # where pages or dumps are broken
     rows: bytes = b""  # JSON lines of the articles kept
 
@@ -84,6 +86,7 @@ class Cleaned:
         """Count the other's pages in; its rows are written elsewhere."""
         for name in ("pages", "characters", "templates", "residue"):
             getattr(self, name).update(getattr(other, name))
+        self.residue_at = (self.residue_at + other.residue_at)[:RESIDUE_SHOWN]
         self.damaged += other.damaged
 
     def report(self) -> dict:
@@ -113,7 +116,11 @@ def clean_batch(xml: bytes, start: int = 0, options: Options = Options()) -> Cle
         done.characters["wikitext of " + fate] += len(page.wikitext)
         if fate == "kept":
             done.characters["clean text"] += len(text)
-            done.residue.update(RESIDUE.findall(text))
+            for match in RESIDUE.finditer(text):
+                done.residue[match[0]] += 1
+                if len(done.residue_at) < RESIDUE_SHOWN:
+                    around = text[max(match.start() - 20, 0) : match.end() + 20]
+                    done.residue_at.append(f"{title}: {around!r}")
             rows.append(json.dumps({"id": page.id, "title": title, "text": text}, ensure_ascii=False) + "\n")
     done.rows = "".join(rows).encode("utf-8", errors="replace")
     return done
@@ -201,7 +208,7 @@ def _resume(folder: Path) -> tuple[dict[str, int], Cleaned]:
         place = {name: noted[name] for name in place}
         counted = {name: Counter(noted[name]) for name in ("pages", "characters", "residue")}
         templates = Counter({(entry["template"], entry["family"]): entry["times"] for entry in noted["templates"]})
-        done = Cleaned(**counted, templates=templates, damaged=noted["damaged"])
+        done = Cleaned(**counted, templates=templates, residue_at=noted["residue_at"], damaged=noted["damaged"])
     return place, done
 
 
@@ -274,7 +281,7 @@ def read_articles(folder: Path) -> Iterator[dict]:
 
 
 def read_report(folder: Path) -> dict:
-    """The report: ``pages`` and ``characters`` by fate, ``templates`` by number, ``residue``, ``damaged``.
+    """The report: ``pages`` and ``characters`` by fate, ``templates`` by number, ``residue`` and where, ``damaged``.
 
     Its ``speed`` comes from the manifest, so that the report itself is the same whoever made it.
     """

@@ -1,34 +1,50 @@
 """The language converter of the Chinese Wikipedia, as a reader who chose 大陆简体 (zh-cn) sees its result.
 
-In comes the text of a page and the conversion rules written in it, out goes simplified text. Writers mark words that
-regions say differently, ``-{zh-cn:信息;zh-tw:資訊}-``, and give rules for the page, ``-{H|…}-`` or ``{{NoteTA|…}}``.
-The semantics are those of MediaWiki's ``LanguageConverter`` and ``ConverterRule``
+In comes the text of a page and the conversion rules written in it, out goes simplified text with the words of mainland
+China. Writers mark words that regions say differently, ``-{zh-cn:信息;zh-tw:資訊}-``, and give rules for what follows,
+``-{H|…}-`` or ``{{NoteTA|…}}``. The semantics are those of MediaWiki's ``LanguageConverter`` and ``ConverterRule``
 (https://www.mediawiki.org/wiki/Writing_systems/Syntax, https://zh.wikipedia.org/wiki/Help:高级字词转换语法).
 
-The one idea: what a rule produced is final. So rules are looked up longest first in one pass, their results are fenced
-with two characters that no text contains, and OpenCC converts what lies outside the fences.
+The one idea: what a rule produced is final. So rules are looked up longest first in one pass, each from its place in
+the text on; their results are fenced with two characters that no text contains, and what lies outside the fences is
+converted by OpenCC (characters), by ``regional_words`` (words) and by a table of two pairs (quotation marks).
 
-Left out on purpose: the public rule groups (``{{NoteTA|G1=IT}}`` loads a page that the dump of articles does not hold);
-and a rule counts for the whole page, where MediaWiki applies ``-{A|…}-`` from its place onwards.
+Left out on purpose: the public rule groups (``{{NoteTA|G1=IT}}`` loads a page that the dump of articles does not hold).
 """
 
+import html
 import re
 from collections.abc import Callable
 from functools import cache
+from itertools import chain
 
+from .marks import FENCE, FENCE_END, PROTECTED, RULE
+from .regional_words import mainland
 from .tables import ZHWIKI
 
 READER = "zh-cn"
 VARIANTS = ZHWIKI["variants"]  # of each its name, and where it is looked for when a rule does not name it
-_VARIANT = r"zh(?:-(?:hans|hant|cn|hk|mo|my|sg|tw))?"
+CODES = {code.lower(): variant for variant, entry in VARIANTS.items() for code in (variant, entry["bcp47"])}
+_VARIANT = "|".join(sorted(map(re.escape, CODES), key=len, reverse=True))
 # Alternatives end at a semicolon that another alternative, or nothing, follows. A word may hold a semicolon itself.
-SEPARATOR = re.compile(rf";\s*(?=(?:[^;]{{0,80}}?=>\s*)?{_VARIANT}\s*:|\s*$)", re.I)
+SEPARATOR = re.compile(rf";\s*(?=(?:[^;]{{0,80}}?=>\s*)?(?:{_VARIANT})\s*:|\s*$)", re.I)
 ENTITY_END = re.compile(r"(&#?\w{1,10});")
+# Magic words by which a writer switches conversion off (MediaWiki's MessagesEn, MessagesZh_hans and MessagesZh_hant).
+CONTENT_STAYS = {"__NOCC__", "__NOCONTENTCONVERT__", "__不转换内容__", "__不轉換內容__"}
+TITLE_STAYS = {"__NOTC__", "__NOTITLECONVERT__", "__不转换标题__", "__不轉換標題__"}
+BLOCK_MARKUP = re.compile(r"\s*\n\s*(?:[*#:;=]|\n)")
+FLAGS = frozenset("ADHNRT-")
 
-FENCE, FENCE_END = "\ufdd0", "\ufdd1"  # noncharacters: Unicode keeps them free for a program's own use
-FENCED = re.compile(f"({FENCE}[^{FENCE_END}]*{FENCE_END}?|{FENCE_END})")
+FENCED = re.compile(f"{FENCE}([^{FENCE_END}]*){FENCE_END}?")
+SIGNS = re.compile(f"[{FENCE}{FENCE_END}]|{RULE}.", re.S)
+RULE_PLACE = re.compile(f"{RULE}(.)", re.S)
+FIRST_NUMBER, LAST_NUMBER = 0xF0000, 0x10FFFD  # private characters, which no font and no writer of a wiki uses
+QUOTATION_MARKS = tuple(zip("「」『』", "“”‘’", strict=True))
 # OpenCC's t2s leaves 著 alone, because it is simplified too, in 著作 and 显著. Elsewhere it is 着: 随着, 着陆.
-PARTICLE = re.compile("(?<![所合编原名专论遗巨昭卓显土译拙撰主])著(?![作名称者书述录译《〈于成文有明])")
+PARTICLE = re.compile("(?<![所合编原名专论遗巨昭卓显土译拙撰主])著(?![作名称者书述录译《〈于成文有明：:）)])")
+# t2s also takes simplified text: 乾 there is no 干 in the name of a place.
+KEPT = "\ufdd2"
+PLACE_NAME = re.compile("乾(?=[县縣州安宁寧])")
 
 
 @cache
@@ -40,35 +56,48 @@ def to_simplified() -> Callable[[str], str]:
 
 
 def simplified(text: str) -> str:
-    """Traditional text, or a page that mixes both, in simplified characters. Lines without a traditional one stay."""
-    converted = to_simplified()(text)
-    if "著" not in converted or converted == text:
-        return converted
-    lines = zip(text.split("\n"), converted.split("\n"), strict=True)
-    return "\n".join(new if new == old else PARTICLE.sub("着", new) for old, new in lines)
+    """Text as mainland China writes it: simplified characters, its words, its quotation marks.
+
+    Words are changed in lines that hold a traditional character, and in all lines where most do: in simplified text
+    网路 may be a piece of 互联网路由器, and it needs no conversion.
+    """
+    converted = to_simplified()(PLACE_NAME.sub(KEPT, text) if "乾" in text else text).replace(KEPT, "乾")
+    if converted != text:
+        old, new = text.split("\n"), converted.split("\n")
+        changed = [line != other for line, other in zip(old, new, strict=True)]
+        if sum(changed) * 2 > sum(map(bool, new)):
+            changed = [True] * len(new)
+        for i, touched in enumerate(changed):
+            if touched:
+                new[i] = mainland(PARTICLE.sub("着", new[i]) if "著" in new[i] else new[i])
+        converted = "\n".join(new)
+    for mark, ours in QUOTATION_MARKS:
+        converted = converted.replace(mark, ours)
+    return converted
 
 
 def parse_rule(text: str) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
     """The alternatives of a rule -> (word by variant, one-way replacements by variant); both empty if it is no rule.
 
-    >>> parse_rule("zh-cn:信息;zh-tw:資訊;")
+    >>> parse_rule("zh-cn:信息;zh-Hant-TW:資訊;")
     ({'zh-cn': '信息', 'zh-tw': '資訊'}, {})
     >>> parse_rule("巨集=>zh-cn:宏;")
     ({}, {'zh-cn': {'巨集': '宏'}})
     """
     words: dict[str, str] = {}
     one_way: dict[str, dict[str, str]] = {}
-    for choice in SEPARATOR.split(ENTITY_END.sub("\\1\x01", text)):
+    for choice in SEPARATOR.split(ENTITY_END.sub("\\1\x01", text.replace("=&gt;", "=>"))):
         variant, colon, word = choice.replace("\x01", ";").partition(":")
         if not colon:
             continue
         source, arrow, variant = variant.rpartition("=>")
-        variant, word, source = variant.strip().lower(), word.strip().rstrip(";").rstrip(), source.strip()
-        if variant not in VARIANTS:
+        source, variant = source.strip(), CODES.get(variant.strip().lower())
+        word = f"\n\n{word.strip()}\n\n" if BLOCK_MARKUP.match(word) else word.strip()
+        if not variant:
             return {}, {}
         if arrow and source:
             one_way.setdefault(variant, {})[source] = word
-        elif word:
+        elif word and not arrow:
             words[variant] = word
     return words, one_way
 
@@ -78,78 +107,185 @@ def choose(words: dict[str, str], variant: str = READER) -> str | None:
     return next((words[v] for v in (variant, *VARIANTS[variant]["fallbacks"]) if v in words), None)
 
 
+def read_flags(head: str) -> list[str]:
+    """What stands before the bar of ``-{A;D|…}-`` -> what to do, in MediaWiki's order: the last one is what shows.
+
+    S shows the word, + takes the rule; both follow from the flags that a writer can give.
+    """
+    given = list(dict.fromkeys(flag for flag in map(str.strip, head.split(";")) if flag in FLAGS or flag in VARIANTS))
+    for alone in "RN-":
+        if alone in given:
+            return [alone]
+    if not given:
+        return ["S"]
+    if given == ["T"]:
+        return ["T", "H"]
+    if "H" in given:
+        return ["+", "H", *(flag for flag in "TD" if flag in given)]
+    if "A" in given:
+        given += ["+"] if "D" in given else ["+", "S"]
+    return [flag for flag in given if flag in VARIANTS] or given
+
+
 class Converter:
     """The rules of one page. ``show`` and ``note`` collect them, ``convert`` applies them."""
 
     def __init__(self) -> None:
+        self.changes: list[tuple[bool, dict[str, str]]] = []  # (taken back?, word by source), in the order of the page
+        self.made = 0  # of the changes, so many are in the table
         self.table: dict[str, str] = {}
+        self.lengths: dict[str, list[int]] = {}  # of the sources in the table by their first character, longest first
         self.title: str | None = None  # what a T rule calls the page
+        self.switches: set[str] = set()  # the page's magic words
 
     def show(self, inner: str) -> str:
         """What ``-{inner}-`` shows to the reader; the rules in it are taken down."""
         head, text = inner.split("|", 1) if "|" in inner else ("", inner)
-        flags = set(map(str.strip, head.split(";")))
-        if variants := {flag.lower() for flag in flags} & VARIANTS.keys():  # converted in these alone
-            return text if choose(dict.fromkeys(variants, text)) else fence(text)
-        if "R" in flags:
-            return fence(text)
-        if "N" in flags:
-            variant = VARIANTS.get(text.strip().lower())
-            return fence(variant["name"]) if variant else ""
-        words, one_way = parse_rule(text)
-        if flags & {"A", "H", "-"}:
-            self._take(text, words, one_way, remove="-" in flags)
-        if "T" in flags:
-            self.title = choose(words) or text.strip()
-        if flags & {"H", "T", "-"}:
-            return ""
-        if "D" in flags:
-            return fence("".join(f"{VARIANTS[variant]['name']}：{word}；" for variant, word in words.items()))
+        flags = read_flags(head)
+        if flags[0] in VARIANTS:  # converted in these alone, and in another variant than ours without its words
+            if READER in flags:
+                return NOTHING + text + NOTHING
+            return fence(to_simplified()(text) if choose(dict.fromkeys(flags, text)) is not None else text)
+        words, one_way = parse_rule(text) if flags[0] not in "RN" else ({}, {})
+        mark = ""
         if not words and not one_way:
-            return fence(text)
-        word = choose(words) or next(iter(one_way.get(READER, {}).values()), None)
-        # MediaWiki shows an error where a rule names no variant of ours; a word of another region reads better.
-        return fence(word) if word is not None else next(iter(words.values()), "")
+            if text and ("+" in flags or "-" in flags):
+                words = dict.fromkeys(VARIANTS, text)  # a word alone is the same in all variants
+            elif "N" not in flags and "T" not in flags:
+                flags = ["R"]
+        if "+" in flags or "-" in flags:
+            mark = self._take(words, one_way, remove="-" in flags)
+        if "T" in flags:
+            self.title = SIGNS.sub("", _shown(words, one_way, text) or "") or self.title
+        if flags[-1] == "R":
+            return mark + fence(text)
+        if flags[-1] == "N":
+            variant = CODES.get(text.strip().lower())
+            return fence(VARIANTS[variant]["name"]) if variant else NOTHING
+        if flags[-1] == "D":
+            return mark + fence(_description(words, one_way))
+        if flags[-1] == "S":
+            word = _shown(words, one_way, text)
+            if word is None:  # MediaWiki shows an error; a word of another region reads better
+                word = next(chain(words.values(), *(replaced.values() for replaced in one_way.values())))
+            return mark + fence(word)
+        return mark or NOTHING
 
-    def note(self, args: list[str], named: dict[str, str]) -> None:
-        """``{{NoteTA|T=title rule|1=rule|2=rule}}``: rules for the whole page, without a trace in its text."""
+    def note(self, args: list[str], named: dict[str, str]) -> str:
+        """``{{NoteTA|T=title rule|1=rule|2=rule}}``: rules for what follows, without a trace in its text."""
         if title := named.get("T") or named.get("t"):
             self.show(f"T|{title}")
-        for rule in args:
-            if rule:
-                self._take(rule, *parse_rule(rule))
+        return "".join(self.show(f"H|{rule}") for rule in args if rule)
 
-    def _take(self, rule: str, words: dict[str, str], one_way: dict[str, dict[str, str]], remove: bool = False) -> None:
-        """Take a rule, parsed already, into the table or out of it. A word alone is not to be converted."""
-        if not words and not one_way:
-            words = {READER: rule.strip()}
+    def _take(self, words: dict[str, str], one_way: dict[str, dict[str, str]], remove: bool) -> str:
+        """Note what a rule changes -> the sign that stands at its place."""
         target = choose(words)
         pairs = {} if target is None else dict.fromkeys(words.values(), target)
         pairs |= one_way.get(READER, {})
-        for source, word in pairs.items():
-            if remove:
-                self.table.pop(source, None)
-            elif word != to_simplified()(source):  # the rest is what OpenCC does anyway
+        number = min(FIRST_NUMBER + len(self.changes), LAST_NUMBER)
+        self.changes.append((remove, {_plain(source): _plain(word) for source, word in pairs.items()}))
+        return RULE + chr(number)
+
+    def _make(self, until: int) -> None:
+        """Bring the first changes into the table."""
+        for remove, pairs in self.changes[self.made : until]:
+            for source, word in pairs.items():
+                if not source:
+                    continue
+                if remove:  # what is left is the conversion of its characters, and of a single one nothing
+                    word = "".join(map(to_simplified(), source)) if len(source) > 1 else source
                 self.table[source] = word
+                lengths = self.lengths.setdefault(source[0], [])
+                if len(source) not in lengths:
+                    lengths.append(len(source))
+                    lengths.sort(reverse=True)
+        self.made = max(self.made, until)
+
+    def _by_rules(self, text: str) -> str:
+        """The longest rule at each place applied, its result fenced."""
+        firsts = self.lengths.keys() & set(text)
+        if not firsts:
+            return text
+        parts, place = [], 0
+        for match in re.finditer(f"[{''.join(map(re.escape, sorted(firsts)))}]", text):
+            start = match.start()
+            if start < place:
+                continue
+            for length in self.lengths[match[0]]:
+                word = self.table.get(text[start : start + length])
+                if word is not None:
+                    parts += text[place:start], fence(word)
+                    place = start + length
+                    break
+        return "".join(parts) + text[place:]
 
     def convert(self, text: str) -> str:
-        """Text with fences -> what the reader sees: fenced words as they are, the rest by the rules and by OpenCC."""
-        if self.table and (longest_first := sorted(filter(text.__contains__, self.table), key=len, reverse=True)):
-            rules = re.compile("|".join(map(re.escape, longest_first)))
-            text = _outside(text, lambda part: rules.sub(lambda m: fence(self.table[m.group()]), part))
-        return _outside(text, simplified).replace(FENCE, "").replace(FENCE_END, "")
+        """Text with fences and signs of rules -> what the reader sees: what is fenced as it is, the rest converted."""
+        if self.changes and not self.switches & CONTENT_STAYS:
+            first, *others = RULE_PLACE.split(text)  # text, number, text, number, text …
+            done = [_outside(first, self._by_rules)]
+            for number, part in zip(others[::2], others[1::2], strict=True):
+                self._make(ord(number) - FIRST_NUMBER + 1)
+                done.append(_outside(part, self._by_rules))
+            text = "".join(done)
+        elif self.changes:
+            text = RULE_PLACE.sub("", text)
+        change = str if self.switches & CONTENT_STAYS else simplified
+        return _outside(text, change, at_once=True).replace(FENCE, "").replace(FENCE_END, "")
+
+    def convert_title(self, title: str) -> str:
+        """The title by its own rule, or by all rules of its page."""
+        if self.switches & TITLE_STAYS:
+            return html.unescape(title)
+        self._make(len(self.changes))
+        return html.unescape(self.title or _outside(self._by_rules(title), simplified, at_once=True))
+
+
+NOTHING = FENCE + FENCE_END  # an empty -{}-: no word reaches across it
+
+
+def _shown(words: dict[str, str], one_way: dict[str, dict[str, str]], text: str) -> str | None:
+    """The word of a rule for the reader, the text where it is no rule, None where it names no variant of hers."""
+    if not words and not one_way:
+        return text.strip()
+    word = choose(words)
+    return word if word is not None else next(iter(one_way.get(READER, {}).values()), None)
+
+
+def _description(words: dict[str, str], one_way: dict[str, dict[str, str]]) -> str:
+    """What the D flag shows: 大陆：甲；台湾：乙；, and of a rule that goes one way 丙⇒大陆：丁；."""
+    pairs = [(VARIANTS[variant]["name"], word) for variant, word in words.items()]
+    for variant, replaced in one_way.items():
+        pairs += [(f"{source}⇒{VARIANTS[variant]['name']}", word) for source, word in replaced.items()]
+    return "".join(f"{name}：{word}；" for name, word in pairs)
+
+
+def _plain(word: str) -> str:
+    """A word of a rule as it stands in the text when rules are applied: without markup and signs."""
+    return html.unescape(SIGNS.sub("", word).replace("''", "")).strip()
 
 
 def fence(text: str) -> str:
-    """Text that no conversion may touch. A fence ends with its line, so that a dropped line takes its fence along."""
-    plain = text.replace(FENCE, "").replace(FENCE_END, "")
-    return "\n".join(f"{FENCE}{line}{FENCE_END}" if line else "" for line in plain.split("\n"))
+    """Text that no conversion may touch, line by line; nothing in it is taken for a list or the end of a term."""
+    if FENCE in text or RULE in text:
+        text = SIGNS.sub("", text)
+    first, newline, others = text.partition("\n")
+    text = first[:1].translate(LINE_STARTS) + first[1:].replace(":", COLON) + newline + others
+    return "\n".join(f"{FENCE}{line}{FENCE_END}" for line in text.split("\n"))
 
 
-def _outside(text: str, change: Callable[[str], str]) -> str:
-    """Apply ``change`` to what lies outside the fences."""
+LINE_STARTS = {ord(sign): sign.translate(PROTECTED) for sign in "*#:;=|!"}
+COLON = ":".translate(PROTECTED)
+
+
+def _outside(text: str, change: Callable[[str], str], at_once: bool = False) -> str:
+    """Apply ``change`` to what lies outside the fences. ``at_once``: to all of it in one piece, and fences go."""
     if FENCE not in text:
         return change(text)
-    parts = FENCED.split(text)
-    parts[::2] = map(change, parts[::2])
-    return "".join(parts)
+    pieces = FENCED.split(text)  # outside, inside, outside …
+    if at_once:
+        pieces[::2] = change(FENCE.join(pieces[::2])).split(FENCE)
+        return "".join(pieces)
+    pieces[::2] = map(change, pieces[::2])
+    pieces[1::2] = (f"{FENCE}{inside}{FENCE_END}" for inside in pieces[1::2])
+    return "".join(pieces)

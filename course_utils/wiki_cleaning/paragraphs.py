@@ -9,15 +9,14 @@ import re
 from functools import lru_cache
 
 from .language_conversion import to_simplified
+from .marks import HOLE, LOST_BLOCK, LOST_FORMULA, STAND_INS
 from .tables import ZHWIKI
-
-HOLE = "\ufdd7"  # where something was dropped
 
 DROPPED_SECTIONS = frozenset(ZHWIKI["dropped_sections"])
 SECTION_AND = re.compile(r"\s*(?:与|和|及其|及|以及|、|/|／|，|,|&|＆|\s)\s*")
 HEADING = re.compile(rf"\n(={{1,6}})[ \t]*([^\n]+?)[ \t]*\1[ \t{HOLE}]*(?=\n|\Z)")
 HEADING_MARKUP = re.compile(rf"-\{{(?:[^{{}}|]*\||zh:)?|\}}-|\{{\{{[^{{}}]*\}}\}}|''+|[{HOLE}=:：]")
-WORD = re.compile(r"\w")
+WORD = re.compile(rf"[\w{STAND_INS}]")  # what a reader reads; a lone sign counts where its writer asked for it
 
 
 def without_pointers(text: str) -> str:
@@ -48,16 +47,47 @@ PAIRS = dict(zip(OPENING, CLOSING, strict=True))
 SEPARATORS = "，、；：,;:·/／ "
 SEPARATORS_AND_STOP = SEPARATORS + "。"
 ENDS, STARTS = frozenset(OPENING + " "), frozenset(CLOSING)  # what a hole beside it may leave in the wrong
+# Brackets whose words are all gone: （⇒） of two templates and an arrow.
+OPENS, CLOSES = re.compile(r"[（(][^\w（(）)\n]*$"), re.compile(r"[^\w（(）)\n]{0,8}[）)]")
+# What announces a pronunciation goes with it: （[[IPA]]: {{IPA|…}}）
+LABEL = re.compile(rf"(?:IPA|国际音标|國際音標|音标|音標|[发發读讀]音)\s*[：:]?\s*(?={HOLE}[\s，、；）)])")
+# Where a sentence needs its formula: 其中。 and 当时 are empty or false without it, 矩阵的行列式 is not.
+NEEDED_FORMULA = re.compile(
+    rf"(其中|任意|[满滿]足|[给給]定|表示|定[义義]|[当當若设設令即为為是由从從在于於对對与與和或及将將把取记記称稱以到至则則得故如的个個]"
+    rf"|[有过過](?= ?{LOST_FORMULA} ?\w)|[，。；、：（\n](?= ?{LOST_FORMULA} ?[\u4e00-\u9fff])) ?{LOST_FORMULA} ?"
+)
+FORMULA = "〔公式〕"
 
 
 def tidy(text: str) -> str:
-    """Close the holes: empty brackets go, and so do commas that have lost what they separated."""
-    left, *others = text.split(HOLE)
-    done = [left]
+    """Close the holes: empty brackets go, and so do commas and blanks that have lost what they separated.
+
+    A formula that no line can show leaves the word for one where its sentence would be false without it.
+    """
+    if LOST_FORMULA in text:
+        text = NEEDED_FORMULA.sub(rf"\1{FORMULA}", text).replace(LOST_FORMULA, HOLE)
+    if HOLE not in text:
+        return text
+    left, *others = LABEL.sub("", text).split(HOLE)
+    done, blank = [left], False
     for right in others:
+        if right and not right.strip(" "):  # a blank between two holes
+            blank = True
+            continue
+        if opening := OPENS.search(left[-8:]):
+            if closing := CLOSES.match(right):
+                left, right = left[: len(left) - len(opening[0])].rstrip(" "), right[closing.end() :]
+                done[-1] = left
+            elif len(right) < 8 and right.strip("\n") and not WORD.search(right):
+                done[-1] = left = left + right
+                continue
+        if blank and right and left[-1:].isascii() and right[0].isascii() and right[0] != " ":
+            right = " " + right
+        blank = False
         if left and right:
             end, start = left[-1], right[0]
-            if end in ENDS or start in STARTS or (end in SEPARATORS and start in SEPARATORS_AND_STOP):
+            brackets, between_chinese = end in ENDS or start in STARTS, start == " " and _is_chinese(end)
+            if brackets or between_chinese or (end in SEPARATORS and start in SEPARATORS_AND_STOP):
                 left, right = _close(left, right)
                 done[-1] = left
         if right:
@@ -86,22 +116,38 @@ def _close(left: str, right: str) -> tuple[str, str]:
         return left.rstrip(" "), after
     if head and left[-1] == " ":
         return left.rstrip(" "), right.lstrip(" ")
+    if not tail and not head and _is_chinese(before[-1:]) and _is_chinese(after[:1]):
+        return before, after
     return left, right.lstrip(" ") if left[-1] == " " else right
+
+
+def _is_chinese(char: str) -> bool:
+    return char > "\u2e7f"
 
 
 LINE_MARKS = frozenset("=*#:;|!-")
 JOINING = frozenset("，。、；：）」』”》！？")  # no line begins with these
 SENTENCE_ENDS = frozenset("。！？：；…”」』）.!?:;)")
+TERM_END = re.compile(r"\s*:(?!//)\s*")  # of a definition list; an address holds a colon too
+TERM_LEVEL = 7  # a term without a definition heads what follows, below all headings; not so a sentence
+SENTENCE_SIGN = re.compile("[，。；：、]")
 
 
 def paragraphs(text: str, headings: bool, broken_table: bool) -> list[str]:
-    """Paragraphs. A heading with nothing below it is left out. Lines of prose without a blank line between them are one
-    paragraph, as MediaWiki shows them, unless the first one ends its sentence: then its writer meant two."""
+    """Paragraphs. A heading with nothing below it is left out, and so is a term above a table that was dropped.
+
+    Lines of prose without a blank line between them are one paragraph, as MediaWiki shows them, unless the first one
+    ends its sentence: then its writer meant two.
+    """
     lines: list[str] = []
     pending: list[tuple[int, str]] = []  # headings not yet followed by prose
     open_paragraph = False
     for written in text.split("\n"):
         line = written.strip()
+        if LOST_BLOCK in line:
+            line = line.replace(LOST_BLOCK, "").strip()
+            if not line:
+                pending = [entry for entry in pending if entry[0] < TERM_LEVEL]
         if not line:
             open_paragraph = False
             continue
@@ -117,20 +163,27 @@ def paragraphs(text: str, headings: bool, broken_table: bool) -> list[str]:
                 continue
             if start in "*#:;":
                 line = line.lstrip("*#:; ")
-                if start == ";":
-                    line = line.replace(":", "\n", 1)
+                if start == ";" and WORD.search(line):
+                    term, *definition = TERM_END.split(line, maxsplit=1)
+                    open_paragraph = False
+                    if definition and WORD.search(definition[0]):
+                        pending.append((TERM_LEVEL, term))
+                        line = definition[0]
+                    elif not SENTENCE_SIGN.search(term):
+                        pending.append((TERM_LEVEL, term))
+                        continue
             elif start == "|" or (broken_table and start == "!") or line.startswith("----"):
                 continue
         if broken_table and "||" in line:
             continue
         if start in JOINING and lines and not pending:
-            lines[-1] += line
+            lines[-1] = (lines[-1].rstrip(SEPARATORS) if start == "。" else lines[-1]) + line
             continue
         if not WORD.search(line):
+            open_paragraph = False
             continue
         if pending:
-            if headings:
-                lines += (title for _, title in pending if title)
+            lines += (title for level, title in pending if title and (headings or level == TERM_LEVEL))
             pending = []
         if plain and open_paragraph and lines[-1][-1] not in SENTENCE_ENDS:
             lines[-1] += (" " if lines[-1][-1].isascii() and start.isascii() else "") + line

@@ -12,4 +12,4 @@ def _read(name: str) -> dict:
     return tomllib.loads((Path(__file__).parent / f"{name}.toml").read_text("utf-8"))
 
 
-ZHWIKI, FORMULAS, UNITS = map(_read, ("zhwiki", "formulas", "units"))
+ZHWIKI, WORDS, FORMULAS, UNITS = map(_read, ("zhwiki", "words", "formulas", "units"))

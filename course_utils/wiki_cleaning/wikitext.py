@@ -18,32 +18,37 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Literal
 
-from . import formulas
-from .language_conversion import Converter
-from .paragraphs import HEADING, HOLE, paragraphs, tidy, without_pointers
+from . import formulas, marks
+from .language_conversion import COLON, Converter, fence
+from .marks import FENCE, HARD_BREAK, HOLE, LOST_FORMULA, PIPE, PROTECTED, RULE
+from .paragraphs import HEADING, paragraphs, tidy, without_pointers
 from .tables import ZHWIKI
-from .templates import ASIDE, ASIDE_END, FAMILIES, PIPE, RULES, Family, Renderer, finder
+from .templates import FAMILIES, RULES, Family, Renderer, finder
 
 DROPPED_NAMESPACES, NO_LANGUAGES = set(ZHWIKI["dropped_namespaces"]), set(ZHWIKI["no_languages"])
 LANGUAGE_PREFIX = re.compile(
     r"(?:[a-z]{2,3}|simple)(?:-[a-z]{2,10})*|zh-(?:yue|min-nan|classical)|be-x-old|roa-rup|map-bms"
 )
 
-HARD_BREAK = "\ufded"  # where a tag ends a line; a mere newline does not end a paragraph
-# What <nowiki> shows must not be read as markup: stand-ins, and the way back.
-MARKUP = "[]{}|'=*#:;-_<>&!"
-STAND_INS = "".join(chr(0xFDD8 + i) for i in range(len(MARKUP)))
-PROTECTED, RESTORED = str.maketrans(MARKUP, STAND_INS), dict(zip(STAND_INS + PIPE, MARKUP + "|", strict=True))
-STAND_IN = re.compile(f"[{PIPE}{STAND_INS[0]}-{STAND_INS[-1]}]")
-INTERNAL = re.compile("[\ufdd0-\ufdef]")
-
-COMMENT, OPEN_COMMENT = re.compile(r"<!--.*?-->", re.S), re.compile(r"<!--[^\n]*")
-REF = re.compile(r"<ref\b[^<>]*/>|<ref\b[^<>]*+>[^<]*+(?:<(?!/?ref\b)[^<]*+)*+</ref\s*>", re.I)
 RAW, BLOCK, INLINE = ("|".join(ZHWIKI["tags"][kind]) for kind in ("raw", "block", "inline"))
-RAW_TAG = re.compile(rf"<({RAW})\b([^<>]*+)(?<!/)>", re.I)
-RAW_END = {tag: re.compile(rf"</{tag}\s*>", re.I) for tag in ZHWIKI["tags"]["raw"]}
-# 10<sup>6</sup>, km<sup>2</sup>
-EXPONENT = re.compile(r"<(?<=[0-9A-Za-z)]<)sup\b[^<>]*>\s*([-−]?\d{1,4})\s*</sup\s*>", re.I)
+# What is not read as wikitext: whichever of them opens first.
+UNREAD = re.compile(rf"<!--|<({RAW})\b([^<>]*+)(?<!/)>", re.I)
+UNREAD_END = {tag: re.compile(rf"</{tag}\s*>", re.I) for tag in ZHWIKI["tags"]["raw"]} | {None: re.compile("-->")}
+REF = re.compile(r"<ref\b[^<>]*/>|<ref\b[^<>]*+>[^<]*+(?:<(?!/?ref\b)[^<]*+)*+</ref\s*>", re.I)
+REF_AROUND = re.compile(r"<ref\b[^<>]*+>[^<\n]*+(?:(?:\n(?!\n)|<(?!/?ref\b))[^<\n]*+)*+</ref\s*>", re.I)  # others
+# 10<sup>6</sup>, km<sup>2</sup>, ''x''<sup>2</sup>, and what has no raised characters: 2<sup>1/3</sup>, e<sup>x</sup>
+EXPONENT = re.compile(
+    r"<(?<=[0-9A-Za-z)'\]}>]<)sup\b[^<>]*>\s*(?:([-−]?\d{1,4})|(?:''|<i>)?([a-z]|\w{1,4}[/+−-]\w{1,4})(?:''|</i>)?)\s*"
+    r"</sup\s*>",
+    re.I,
+)
+# MediaWiki converts nothing in <code>, and the wiki's templates for other languages nothing in <span lang="ja">.
+UNCONVERTED = re.compile(
+    r"<(code)\b[^<>]*+>[^<]*+(?:<(?!/?code\b)[^<]*+)*+</code\s*>"
+    r"|<(\w+)\b[^<>]*\blang\s*=\s*[\"']?(?!zh)[a-z]{2,3}\b[^<>]*+>[^<]*+</\2\s*>",
+    re.I,
+)
+IDEOGRAPH = re.compile("[\u3400-\u9fff「」『』]")
 RUBY_READING, RUBY_BRACKET = re.compile(r"<rt\b[^<>]*>([^<>]*)</rt>", re.I), re.compile(r"<rp>[^<>]*</rp>", re.I)
 INVISIBLE = re.compile(r"<(span|div|sup)\b[^<>]*(?:display:\s*none|\bnoprint\b)[^<>]*>[^<]*</\1\s*>", re.I)
 BREAK = re.compile(rf"<(?:br|hr)\b[^<>]*>|</?(?:{BLOCK})\b[^<>]*>", re.I)
@@ -51,29 +56,49 @@ POEM = re.compile(r"<poem\b[^<>]*+>([^<]*+(?:<(?!/?poem\b)[^<]*+)*+)</poem\s*>",
 TABLE_TAG = re.compile(r"<(/?)table\b[^<>]*>", re.I)
 TAG = re.compile(rf"</?(?:{INLINE})(?:[\s/][^<>]*)?>", re.I)
 ARGUMENT = re.compile(r"\{\{\{[^{}|]*(?:\|([^{}]*))?\}\}\}")  # {{{name|default}}} of a template's own page
+TERM_LINE, TAGGED = re.compile(r"\n;[^\n<]*<[^\n]*"), re.compile(r"<(?!br\b)(\w+)\b[^<>]*>.*?(?:</\1\s*>|$)", re.I)
 # The common link, [[目标|文字]] or [[目标]] without a namespace, needs no stack.
 SIMPLE_LINK = re.compile(r"\[\[(?:[^\[\]{}|:\n]*\|([^\[\]{}|\n]+)|([^\[\]{}|:\n]+))\]\]")
 PLAIN_DROP = re.compile(r"\[\[\s*(?:File|Image|Category|文件|档案|檔案|图像|圖像|分类|分類)\s*:[^\[\]{}]*\]\]", re.I)
 # A dash may stand before a template; only -{{{ is a dash's brace and a template in it.
 MARK = re.compile(r"(\{\{|\}\}|\[\[|\]\]|-\{(?!\{(?!\{))|\}-|\n[ \t:*#]*\{\||\n[ \t]*\|\}(?!\}(?!\})))")
+MAX_REF_DEPTH = 3
 MAX_DEPTH = 100  # MediaWiki's $wgMaxPPExpandDepth
 
-EXTERNAL = re.compile(r"\[(?:(?:https?|ftp|news|mailto):|//)[^\s\[\]]*[ \t]*([^\[\]\n]*)\]", re.I)
+# An address ends at a blank, at italics or at something dropped; without a label a number stands for it.
+ADDRESS = rf"[^\s\[\]<>\"'{HOLE}]*"
+EXTERNAL = re.compile(rf"\[(?:(?:https?|ftp|news|mailto):|//){ADDRESS}(?:'(?!'){ADDRESS})*[ \t]*([^\[\]\n]*)\]", re.I)
 # A file whose brackets are broken, and a line of a gallery whose tags are.
 FILE = re.compile(
     r"(?:File|file|Image|image|文件|档案|檔案|图像|圖像)\s*:[^\n|\[\]]{1,200}?"
     r"\.(?i:jpe?g|png|svg|gif|tiff?|webp|og[gv]|webm|pdf)\b[^\n]*"
 )
-BARE_ASIDE = re.compile(f"(?<![（(，、；：,;: {ASIDE}]){ASIDE}([^{ASIDE_END}]*){ASIDE_END}")
+BARE_ASIDE = re.compile(f"(?<![（(，、；：,;: {marks.ASIDE}]){marks.ASIDE}([^{marks.ASIDE_END}]*){marks.ASIDE_END}")
 MAGIC = re.compile(r"__[A-Z\u4e00-\u9fff]{2,20}__")
 QUOTES = re.compile(r"''+")
+COMMA_AND_STOP = re.compile("，+。")
+STAND_IN = re.compile("[\ufdd6\ufdd8-\ufde8]")  # of marks.RESTORED
+RULE_SIGN = re.compile(RULE + ".", re.S)
 ODD_SPACES, SPACES = re.compile("[\t\u00a0\u2000-\u200a\u202f\u3000]"), re.compile("  +")
 INVISIBLE_CHARACTERS = re.compile("[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060\ufeff\x00-\x08\x0b-\x1f\x7f]")
-LIST_LINE = re.compile(r"\n[*#:;]")
+ROW, CELL = re.compile(r"\n[ \t]*\|-[^\n]*"), re.compile(r"\n[ \t]*[|!]\+?|\|\||!!")
+LAYOUT_CELL = re.compile(r"\n[ \t]*\|\+?|\|\|")
+DATA_TABLE = re.compile(
+    r"\bclass\s*=[^|\n]*(?:wikitable|infobox|navbox|sortable|toc|standard)|\bborder\s*=\s*\W?[1-9]", re.I
+)
+BLANK = marks.LOST + " \n"
+LIST_LINE, LINE_END = re.compile(r"\n[*#:;]"), re.compile(r"[ \t]*\n")
 NAMED = re.compile(r"[\w -]{1,30}")
-# What cleaning must not leave behind. Counted in the report.
+# What cleaning must not leave behind: markup, and what a reader stumbles over where something was dropped. Counted in
+# the report. A sign may be shown on purpose, by <nowiki> for one; so a count is a reason to look, not a proof.
 RESIDUE = re.compile(
-    r"\{\{|\}\}|\[\[|\]\]|-\{|\}-|\{\||\|\}|'''|</?ref\b|<gallery|（\s*[，、；]*\s*）|，，|（[，；、]|__[A-Z]+__"
+    r"\{\{|\}\}|\[\[|\]\]|-\{|\}-|\{\||\|\}|'''|__[A-Z]+__"  # brackets of wikitext, bold, magic words
+    rf"|</?(?:{RAW}|{BLOCK}|{INLINE})\b[^<>\n]*>|<!--|-->|&(?:nbsp|amp|lt|gt|ndash|mdash|quot|#\d+);"  # HTML
+    r"|\[(?:https?:)?//|\bthumb\||(?:File|Image|Category):[^\s|]+\.(?:jpe?g|png|svg|gif)\b"  # links and pictures
+    r"|(?m:^[ \t]*(?:\|[-+}]?|!(?!=)|[*#;:=]+)(?=[\s\w]))"  # rows, lists and headings
+    r"|\\(?:frac|sqrt|mathrm|mathbf|left|right|text|begin|end)\b"  # TeX
+    r"|（[\s，、；：。·/／—–－⇒→←↔|]*）|\([\s，、；：。/|]+\)|（[，；、]|[，；、：]）"  # emptied brackets
+    r"|，[，。、；：]|、[，。、；]|(?m:^[、；：）」』”》]|[ \t]$)"  # signs that lost their neighbours
 )
 
 PAGE_NAMES = {"PAGENAME", "FULLPAGENAME", "BASEPAGENAME", "SUBPAGENAME", "PAGENAMEE", "ARTICLEPAGENAME"}
@@ -132,71 +157,128 @@ def clean_page(
     if "|" in text:
         text = FILE.sub(HOLE, text)
     if "__" in text:
+        page.converter.switches = set(MAGIC.findall(text))
         text = MAGIC.sub("", text)
     if "''" in text:
-        text = QUOTES.sub("", text)
+        text = "\n".join(_without_quotes(line) if "''" in line else line for line in text.split("\n"))
     if "&" in text:
         text = html.unescape(text)
     text = ODD_SPACES.sub(" ", INVISIBLE_CHARACTERS.sub("", text))
     if "  " in text:
         text = SPACES.sub(" ", text)
-    if HOLE in text:
-        text = tidy(text)
-    if ASIDE in text:
-        text = BARE_ASIDE.sub(r"（\1）", text).replace(ASIDE, "").replace(ASIDE_END, "")
-    text = page.converter.convert("\n".join(paragraphs(text, headings, page.broken_table)))
-    if page.protected or PIPE in text:
-        text = STAND_IN.sub(lambda m: RESTORED[m[0]], text)
-    return page.converter.title or (title and page.converter.convert(title)), text
+    text = tidy(text)
+    if marks.ASIDE in text:
+        text = BARE_ASIDE.sub(r"（\1）", text).replace(marks.ASIDE, "").replace(marks.ASIDE_END, "")
+    protected = page.protected or FENCE in text or PIPE in text
+    text = "\n".join(paragraphs(page.converter.convert(text), headings, page.broken_table))
+    if "，。" in text:
+        text = COMMA_AND_STOP.sub("。", text)
+    if protected:
+        text = STAND_IN.sub(lambda m: m[0].translate(marks.RESTORED), text)
+    return title and page.converter.convert_title(title), text
+
+
+def _without_quotes(text: str) -> str:
+    """A line without the apostrophes of bold and italics: two or more in a row are marks, but of four one is shown.
+
+    Where bold and italics are both left open, one ''' was an apostrophe before italics: the one after a word of a
+    single letter, or else after another word, or else after a blank (MediaWiki's Parser::doQuotes).
+    """
+    bold = text.count("'''")
+    if "''''" not in text and not (bold % 2 and (text.count("''") - bold) % 2):
+        return text.replace("'''", "").replace("''", "")  # as in most lines
+    runs = list(QUOTES.finditer(text))
+    bold = [run for run in runs if len(run[0]) in (3, 4)]
+    both = sum(len(run[0]) > 4 for run in runs)
+    apostrophe = -1
+    if bold and (len(bold) + both) % 2 and (len(runs) - len(bold)) % 2:
+        apostrophe = min(bold, key=lambda run: _unlike_a_word(text[max(run.start() - 2, 0) : run.start()])).start()
+    return QUOTES.sub(lambda run: "'" if len(run[0]) == 4 or run.start() == apostrophe else "", text)
+
+
+def _unlike_a_word(before: str) -> int:
+    """How unlikely an apostrophe is behind these two characters: 0 a word of one letter, 1 another word, 2 a blank."""
+    return 2 if before[-1:] in (" ", "") else 0 if before[:-1] in (" ", "") else 1
 
 
 def _without_tags(text: str, page: Page) -> str:
     """Comments, references and tags away; what stands in <nowiki> protected; formulas made readable."""
-    if INTERNAL.search(text):
-        text = INTERNAL.sub("", text)
+    if marks.INTERNAL.search(text):
+        text = marks.INTERNAL.sub("", text)
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     if "<" not in text:
         return text
-    if "<!--" in text:
-        end = text.rfind("-->") + 3  # up to here every comment has an end, and looking for it is cheap
-        text = COMMENT.sub("", text[:end]) + text[end:]
-        text = OPEN_COMMENT.sub("", text)
-    text = REF.sub(HOLE, _without_raw(text, page))
+    text = REF.sub(HOLE, _without_unread(text, page))
+    for _ in range(MAX_REF_DEPTH):
+        if "</ref" not in text:
+            break
+        text = REF_AROUND.sub(HOLE, text)
     if "<sup" in text:
-        text = EXPONENT.sub(lambda m: formulas.superscript(m[1]), text)
+        text = EXPONENT.sub(_exponent, text)
     if "<rt" in text:
         text = RUBY_READING.sub(r"（\1）", RUBY_BRACKET.sub("", text))
     if "display:" in text or "noprint" in text:
         text = INVISIBLE.sub("", text)
+    if "<code" in text or "lang=" in text:
+        text = UNCONVERTED.sub(lambda m: fence(m[0]) if IDEOGRAPH.search(m[0]) and "-{" not in m[0] else m[0], text)
     if "able" in text:
         text = TABLE_TAG.sub(lambda m: "\n|}" if m[1] else "\n{|", text)
     if "<poem" in text:
         text = POEM.sub(lambda m: HARD_BREAK + m[1].replace("\n", HARD_BREAK) + HARD_BREAK, text)
+    if "\n;" in text:  # a colon within a tag does not end a term
+        text = TERM_LINE.sub(lambda line: TAGGED.sub(lambda m: m[0].replace(":", COLON), line[0]), text)
     return TAG.sub("", BREAK.sub(HARD_BREAK, text))
 
 
-def _without_raw(text: str, page: Page) -> str:
-    """What stands in raw tags shown or dropped. A tag that is never closed is a tag like others."""
-    parts, position, unclosed = [], 0, set()
-    for match in RAW_TAG.finditer(text):
-        name = match[1].lower()
-        if match.start() < position or name in unclosed:
+def _exponent(match: re.Match) -> str:
+    if match[1]:
+        return formulas.superscript(match[1])
+    raised = formulas.superscript(match[2])
+    return raised if raised != match[2] else f"^{raised}" if len(raised) == 1 else f"^({raised})"
+
+
+def _without_unread(text: str, page: Page) -> str:
+    """What is not read as wikitext: comments away, with their line if it holds nothing else; raw tags shown or dropped.
+
+    A tag that is never closed is a tag like others, a comment that is never closed ends with its line.
+    """
+    parts, position, unclosed, line_is_empty = [], 0, set(), True
+    for match in UNREAD.finditer(text):
+        start, tag = match.start(), match[1] and match[1].lower()
+        if start < position or (tag and tag in unclosed):
             continue
-        if end := RAW_END[name].search(text, match.end()):
-            page.protected = True
-            parts += text[position : match.start()], _raw(name, match[2], text[match.end() : end.start()])
-            position = end.end()
-        else:
-            unclosed.add(name)
+        end = None if tag in unclosed else UNREAD_END[tag].search(text, match.end())
+        before = text[position:start]
+        if tag:
+            if not end:
+                unclosed.add(tag)
+                continue
+            page.protected, position, line_is_empty = True, end.end(), False
+            parts += before, _raw(tag, match[2], text[match.end() : end.start()])
+            continue
+        if not end:
+            unclosed.add(tag)
+            parts.append(before)
+            position = text.find("\n", start) % (len(text) + 1)  # -1, no line after it: the end of the text
+            continue
+        stripped, position = before.rstrip(" \t"), end.end()
+        line_is_empty = stripped[-1:] == "\n" or (not stripped and line_is_empty)
+        parts.append(stripped if line_is_empty else before)
+        if line_is_empty and (blank := LINE_END.match(text, position)):
+            position = blank.end()
     return "".join(parts) + text[position:]
 
 
 def _raw(name: str, attributes: str, content: str) -> str:
-    if name == "nowiki" or (name in ("syntaxhighlight", "source") and "inline" in attributes):
-        return content.translate(PROTECTED)
     read = {"math": formulas.readable, "chem": formulas.chemical, "ce": formulas.chemical}.get(name)
-    return read(content).translate(PROTECTED) or HOLE if read else HOLE
+    if read:
+        shown = read(content).translate(PROTECTED) or LOST_FORMULA
+    elif name == "nowiki" or (name in ("syntaxhighlight", "source") and "inline" in attributes):
+        shown = content.translate(PROTECTED)
+    else:
+        return HOLE
+    return fence(shown) if IDEOGRAPH.search(shown) else shown
 
 
 def _render(text: str, page: Page) -> str:
@@ -210,7 +292,7 @@ def _render(text: str, page: Page) -> str:
         i += 2
         if mark in CLOSED_BY:
             if i < end and pieces[i] == CLOSED_BY[mark]:  # nothing nested in it, as in most
-                parts.append(RENDER[mark](following, page))
+                parts.append(_shown(mark, following, page))
                 parts.append(pieces[i + 1])
                 i += 2
             elif len(stack) < MAX_DEPTH:
@@ -221,7 +303,7 @@ def _render(text: str, page: Page) -> str:
         elif stack and stack[-1][0] == OPENED_BY.get(mark):
             content = "".join(parts)
             mark, parts = stack.pop()
-            parts.append(RENDER[mark](content, page))
+            parts.append(_shown(mark, content, page))
             parts.append(following)
         elif mark[0] == "\n":  # the ends of a table, alone on their lines, with what may stand before them
             parts.append("\n")
@@ -235,6 +317,15 @@ def _render(text: str, page: Page) -> str:
                 page.broken_table = True  # a template began it
             parts += ("}-", following) if mark == "}-" else (following,)
     return "".join(_given_up(stack, parts, "", page))
+
+
+def _shown(mark: str, content: str, page: Page) -> str:
+    """A construct rendered. Conversion rules that it holds stay where they are, also when it is dropped."""
+    shown = RENDER[mark](content, page)
+    if RULE in content:
+        stayed = set(RULE_SIGN.findall(shown))
+        shown += "".join(sign for sign in RULE_SIGN.findall(content) if sign not in stayed)
+    return shown
 
 
 def _given_up(stack: list[tuple[str, list[str]]], parts: list[str], closer: str, page: Page) -> list[str]:
@@ -256,7 +347,8 @@ def _unclosed(opener: str, parts: list[str], closer: str, page: Page) -> list[st
         name = parts[0].partition("|")[0]
         if closer == "]]" and not any("\n" in part for part in parts):
             return []  # a link whose text was a template cut short: its target will do
-        if "\n" in name and page.find(name.partition("\n")[0])[2] is None:  # an Infobox: its lines begin with a |
+        line, newline, _ = name.partition("\n")
+        if newline and line[-1:] != "=" and page.find(line)[2] is None:  # an Infobox: its lines begin with a |
             return ["\n", name.partition("\n")[2], parts[0][len(name) :], *parts[1:]]
     return parts
 
@@ -278,10 +370,10 @@ def _template(content: str, page: Page) -> str:
     page.templates[name, family] += 1
     if render:
         args, named = _arguments(rest) if bar else ([], {})
-        return render(name, args, named) or HOLE
+        return render(name, args, named) or (LOST_FORMULA if family == "formulas" else HOLE)
     if family == RULES:
-        page.converter.note(*_arguments(rest))
-    elif written.strip() in PAGE_NAMES:
+        return page.converter.note(*_arguments(rest))
+    if written.strip() in PAGE_NAMES:
         return page.title
     return HOLE
 
@@ -300,7 +392,7 @@ def _arguments(text: str) -> tuple[list[str], dict[str, str]]:
             named[key] = value.strip()
         else:
             argument = argument.strip()
-            args.append("" if argument[:1] == HOLE and not argument.strip(HOLE + " \n") else argument)
+            args.append("" if argument[:1] in marks.LOST and not argument.strip(marks.LOST + " \n") else argument)
     for number, value in sorted(numbered.items()):
         args += [""] * (number - len(args))
         if number:
@@ -319,22 +411,43 @@ def _link(content: str, page: Page) -> str:
         return HOLE
     if colon and LANGUAGE_PREFIX.fullmatch(prefix) and prefix not in NO_LANGUAGES:
         return HOLE
-    return (label.strip() or target) if bar else target.lstrip(":")
+    if bar:
+        return label.strip() or target
+    shown = target.lstrip(":")
+    return fence(shown) if shown.partition(":")[0].lower() in DROPPED_NAMESPACES else shown
 
 
 def _table(content: str, page: Page) -> str:
-    """Nothing, or a table's rows, a line each, its cells with a comma between, without the attributes of the cells."""
+    """Nothing, or a table's rows, a line each, its cells with a comma between, without the attributes of the cells.
+
+    A table that lays out prose or lists is no data: its cells are shown one below the other.
+    """
     if "\n=" in content and (heading := HEADING.search(content)):  # no table holds a section: it was never closed
         page.broken_table = True
         return HOLE + content[heading.start() :]
+    attributes, _, body = content.partition("\n")
+    if "\n*" in body or "。" in body:
+        cells = [cell for row in ROW.split("\n" + body) for cell in LAYOUT_CELL.split(row) if cell.strip(BLANK)]
+        if not DATA_TABLE.search(attributes) and "\n!" not in "\n" + body and all(map(_is_layout, cells)):
+            return "\n\n" + "\n\n".join(map(_without_attributes, cells)) + "\n\n"
     if page.tables == "drop":
-        return HOLE + "\n\n"
+        return "\n" + marks.LOST_BLOCK + "\n\n"
     rows = []
-    for row in re.split(r"\n[ \t]*\|-[^\n]*", "\n" + content.partition("\n")[2]):
-        cells = re.split(r"\n[ \t]*[|!]\+?|\|\||!!", row)[1:]
-        shown = (" ".join(cell.rpartition("|")[2].split()) for cell in cells)
-        rows.append("，".join(cell for cell in shown if cell.strip(HOLE)))
+    for row in ROW.split("\n" + body):
+        cells = (" ".join(_without_attributes(cell).split()) for cell in CELL.split(row)[1:])
+        rows.append("，".join(cell for cell in cells if cell.strip(marks.LOST)))
     return "\n\n" + "\n\n".join(filter(None, rows)) + "\n\n"
+
+
+def _is_layout(cell: str) -> bool:
+    """Whether a cell holds a list or whole sentences."""
+    text = _without_attributes(cell)
+    return LIST_LINE.search(text) is not None or ("。" in text and len(text) > 30)
+
+
+def _without_attributes(cell: str) -> str:
+    first, bar, rest = cell.partition("|")
+    return rest if bar and "\n" not in first else cell
 
 
 RENDER: dict[str, Callable[[str, Page], str]] = {
