@@ -138,6 +138,10 @@ def test_what_a_reader_sees_is_kept(wikitext, seen):
         ),
         ("（[[IPA|IPA]]: {{IPA|[iː]}}），（发音：{{IPA|x}}，{{lang-en|A}}）", "，（英语：A）"),
         ("诗：-{zh-cn:{{Cquote|床前<br>明月}};zh-tw:x}-后来", "诗：\n床前\n明月\n后来"),
+        ("''v''<sub>''n''</sub>、''x''<sup>''2''</sup>、''U''<sub>''1''</sub>、Ca<sup>2+</sup>", "vn、x²、U1、Ca²⁺"),
+        ("四声。{{sfnp|B}}{{rp|42}}。右图。\n<ref>a</ref>。以下", "四声。右图。以下"),
+        ("* {{flagicon|USA}} - [[NASA]]\n*{{未知}}：东京\n: # 注释", "NASA\n东京\n# 注释"),
+        ("== 参数 ==\n{|\n|1\n|}\n来源：<ref>a</ref>\n== 节 ==\n正文的来源：<ref>a</ref>甲", "节\n正文的来源：甲"),
         # tables that lay out lists or prose (https://www.mediawiki.org/wiki/Help:Tables)
         ("{|\n|valign=top|\n* 甲\n* 乙\n|width=50%|\n* 丙\n|}\n正文。", "甲\n乙\n丙\n正文。"),
         (
@@ -272,6 +276,22 @@ def test_damage_costs_itself(broken, seen):
 PIECES = [
     *("{{", "}}", "[[", "]]", "-{", "}-", "{|", "|}", "|", "=", "'", "<", ">", "!", "*", "#", ":", ";", "/", "\n", " "),
     *("甲乙", "ref", "math", "nowiki", "zh", "bd", "==", "File:", "http:", "{{!", "<!--", "-->", "__", "&"),
+    *(
+        "-{H|",
+        "zh-cn:",
+        ";zh-tw:",
+        "=>",
+        "D;",
+        "<ref>",
+        "</ref>",
+        "<code>",
+        "<sup>",
+        "<math>",
+        "</math>",
+        "\\frac",
+        "義大利",
+        "「",
+    ),
 ]
 
 
@@ -344,7 +364,19 @@ HOSTILE = [
         "<nowiki>",
         "&",
     ),
-    *("<!--\n", "<pre>\n", "<table>"),
+    *("<!--\n", "<pre>\n", "<table>", "<!-- a -->", "<ref>a</ref>b</ref>", "<ref>a<ref>b</ref>", "\n;<b>a:"),
+    *(
+        "-{H|zh-cn:甲;zh-tw:乙}-乙",
+        "''a",
+        "'''a''b",
+        "（{{x}}⇒",
+        "<code>軟",
+        "<span lang=ja>軟",
+        "[http://a''b",
+        "a<sup>",
+    ),
+    *("\n{|\n|\n* a", "\n{|\n* a\n|}", "<math>\\frac{</math>", "當<math>\\x</math>", "《{{x}}，", "\n;a", "\n== a =="),
+    *("''v''<sub>", "\n*{{x}} - ", "來源：{{x}}", "IPA：", "。{{x}}。"),
 ]
 
 

@@ -50,7 +50,12 @@ ENDS, STARTS = frozenset(OPENING + " "), frozenset(CLOSING)  # what a hole besid
 # Brackets whose words are all gone: （⇒） of two templates and an arrow.
 OPENS, CLOSES = re.compile(r"[（(][^\w（(）)\n]*$"), re.compile(r"[^\w（(）)\n]{0,8}[）)]")
 # What announces a pronunciation goes with it: （[[IPA]]: {{IPA|…}}）
-LABEL = re.compile(rf"(?:IPA|国际音标|國際音標|音标|音標|[发發读讀]音)\s*[：:]?\s*(?={HOLE}[\s，、；）)])")
+# and of the sources of what is above it; a picture that leads a list item goes with the dash after it.
+LABEL = re.compile(
+    rf"(?:IPA|国际音标|國際音標|音标|音標|[发發读讀]音)\s*[：:]?\s*(?={HOLE}[\s，、；）)])"
+    rf"|(?<=\n)[*#:;]* ?(?:[资資]料)?(?:[来來]源|出[处處]|[注註])[：:] ?(?={HOLE}+(?:\n|\Z))"
+)
+LEADING = re.compile(rf"(\n[*#:;]+) *{HOLE} *(?:[-–—－·•]+ +|[：:，、] *)?")
 # Where a sentence needs its formula: 其中。 and 当时 are empty or false without it, 矩阵的行列式 is not.
 NEEDED_FORMULA = re.compile(
     rf"(其中|任意|[满滿]足|[给給]定|表示|定[义義]|[当當若设設令即为為是由从從在于於对對与與和或及将將把取记記称稱以到至则則得故如的个個]"
@@ -68,7 +73,7 @@ def tidy(text: str) -> str:
         text = NEEDED_FORMULA.sub(rf"\1{FORMULA}", text).replace(LOST_FORMULA, HOLE)
     if HOLE not in text:
         return text
-    left, *others = LABEL.sub("", text).split(HOLE)
+    left, *others = LEADING.sub(r"\1", LABEL.sub("", text)).split(HOLE)
     done, blank = [left], False
     for right in others:
         if right and not right.strip(" "):  # a blank between two holes
@@ -87,7 +92,7 @@ def tidy(text: str) -> str:
         if left and right:
             end, start = left[-1], right[0]
             brackets, between_chinese = end in ENDS or start in STARTS, start == " " and _is_chinese(end)
-            if brackets or between_chinese or (end in SEPARATORS and start in SEPARATORS_AND_STOP):
+            if brackets or between_chinese or (end in SEPARATORS_AND_STOP and start in SEPARATORS_AND_STOP):
                 left, right = _close(left, right)
                 done[-1] = left
         if right:
@@ -109,6 +114,8 @@ def _close(left: str, right: str) -> tuple[str, str]:
         return before, after
     if left.endswith("/") and right.startswith("/"):  # /{{IPA|…}}/
         return left[:-1], right[1:]
+    if left[-1] == "。" and after[:1] == "。":
+        return left, after[1:]
     tail, head = left[len(before) :].strip(" "), right[: len(right) - len(after)].strip(" ")
     if after.startswith("。") and (tail or head):
         return before, after
@@ -162,7 +169,7 @@ def paragraphs(text: str, headings: bool, broken_table: bool) -> list[str]:
                 open_paragraph = False
                 continue
             if start in "*#:;":
-                line = line.lstrip("*#:; ")
+                line = line.lstrip("*#:;").lstrip(" ")
                 if start == ";" and WORD.search(line):
                     term, *definition = TERM_END.split(line, maxsplit=1)
                     open_paragraph = False
@@ -177,7 +184,7 @@ def paragraphs(text: str, headings: bool, broken_table: bool) -> list[str]:
         if broken_table and "||" in line:
             continue
         if start in JOINING and lines and not pending:
-            lines[-1] = (lines[-1].rstrip(SEPARATORS) if start == "。" else lines[-1]) + line
+            lines[-1] = (lines[-1].rstrip(SEPARATORS_AND_STOP) if start == "。" else lines[-1]) + line
             continue
         if not WORD.search(line):
             open_paragraph = False

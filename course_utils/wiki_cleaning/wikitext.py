@@ -36,12 +36,14 @@ UNREAD = re.compile(rf"<!--|<({RAW})\b([^<>]*+)(?<!/)>", re.I)
 UNREAD_END = {tag: re.compile(rf"</{tag}\s*>", re.I) for tag in ZHWIKI["tags"]["raw"]} | {None: re.compile("-->")}
 REF = re.compile(r"<ref\b[^<>]*/>|<ref\b[^<>]*+>[^<]*+(?:<(?!/?ref\b)[^<]*+)*+</ref\s*>", re.I)
 REF_AROUND = re.compile(r"<ref\b[^<>]*+>[^<\n]*+(?:(?:\n(?!\n)|<(?!/?ref\b))[^<\n]*+)*+</ref\s*>", re.I)  # others
-# 10<sup>6</sup>, km<sup>2</sup>, ''x''<sup>2</sup>, and what has no raised characters: 2<sup>1/3</sup>, e<sup>x</sup>
+# 10<sup>6</sup>, km<sup>2</sup>, ''x''<sup>2</sup>, Ca<sup>2+</sup>, and what has no raised characters: 2<sup>1/3</sup>
 EXPONENT = re.compile(
-    r"<(?<=[0-9A-Za-z)'\]}>]<)sup\b[^<>]*>\s*(?:([-−]?\d{1,4})|(?:''|<i>)?([a-z]|\w{1,4}[/+−-]\w{1,4})(?:''|</i>)?)\s*"
-    r"</sup\s*>",
+    r"<(?<=[0-9A-Za-z)'\]}>]<)sup\b[^<>]*>\s*(?:''|<i>)?"
+    r"(?:([-−]?\d{1,4}|\d?[+−-])|([a-z]|\w{1,4}[/+−-]\w{1,4}))(?:''|</i>)?\s*</sup\s*>",
     re.I,
 )
+# A tag between the marks of italics, ''v''<sub>''n''</sub>, keeps them apart; INVISIBLE_CHARACTERS ends that.
+TAG_IN_QUOTES = re.compile(r"(?<='')(?:</?(?:sub|sup|small|big|span|i|b)\b[^<>]*>)+(?='')", re.I)
 # MediaWiki converts nothing in <code>, and the wiki's templates for other languages nothing in <span lang="ja">.
 UNCONVERTED = re.compile(
     r"<(code)\b[^<>]*+>[^<]*+(?:<(?!/?code\b)[^<]*+)*+</code\s*>"
@@ -66,8 +68,10 @@ MAX_REF_DEPTH = 3
 MAX_DEPTH = 100  # MediaWiki's $wgMaxPPExpandDepth
 
 # An address ends at a blank, at italics or at something dropped; without a label a number stands for it.
-ADDRESS = rf"[^\s\[\]<>\"'{HOLE}]*"
-EXTERNAL = re.compile(rf"\[(?:(?:https?|ftp|news|mailto):|//){ADDRESS}(?:'(?!'){ADDRESS})*[ \t]*([^\[\]\n]*)\]", re.I)
+ADDRESS = rf"[^\s\[\]<>\"'{HOLE}]*+"
+EXTERNAL = re.compile(
+    rf"\[(?:(?:https?|ftp|news|mailto):|//){ADDRESS}(?:'(?!'){ADDRESS})*+[ \t]*+([^\[\]\n]*+)\]", re.I
+)
 # A file whose brackets are broken, and a line of a gallery whose tags are.
 FILE = re.compile(
     r"(?:File|file|Image|image|文件|档案|檔案|图像|圖像)\s*:[^\n|\[\]]{1,200}?"
@@ -226,6 +230,8 @@ def _without_tags(text: str, page: Page) -> str:
         text = TABLE_TAG.sub(lambda m: "\n|}" if m[1] else "\n{|", text)
     if "<poem" in text:
         text = POEM.sub(lambda m: HARD_BREAK + m[1].replace("\n", HARD_BREAK) + HARD_BREAK, text)
+    if "''<" in text:
+        text = TAG_IN_QUOTES.sub("\u200b", text)
     if "\n;" in text:  # a colon within a tag does not end a term
         text = TERM_LINE.sub(lambda line: TAGGED.sub(lambda m: m[0].replace(":", COLON), line[0]), text)
     return TAG.sub("", BREAK.sub(HARD_BREAK, text))
