@@ -138,7 +138,7 @@ def test_what_a_reader_sees_is_kept(wikitext, seen):
         ),
         ("（[[IPA|IPA]]: {{IPA|[iː]}}），（发音：{{IPA|x}}，{{lang-en|A}}）", "，（英语：A）"),
         ("诗：-{zh-cn:{{Cquote|床前<br>明月}};zh-tw:x}-后来", "诗：\n床前\n明月\n后来"),
-        ("''v''<sub>''n''</sub>、''x''<sup>''2''</sup>、''U''<sub>''1''</sub>、Ca<sup>2+</sup>", "vn、x²、U1、Ca²⁺"),
+        ("''v''<sub>''n''</sub>、''x''<sup>''2''</sup>、''U''<sub>''1''</sub>、Ca<sup>2+</sup>", "vn、x²、U1、Ca2+"),
         ("四声。{{sfnp|B}}{{rp|42}}。右图。\n<ref>a</ref>。以下", "四声。右图。以下"),
         ("* {{flagicon|USA}} - [[NASA]]\n*{{未知}}：东京\n: # 注释", "NASA\n东京\n# 注释"),
         ("== 参数 ==\n{|\n|1\n|}\n来源：<ref>a</ref>\n== 节 ==\n正文的来源：<ref>a</ref>甲", "节\n正文的来源：甲"),

@@ -58,7 +58,7 @@ LABEL = re.compile(
 LEADING = re.compile(rf"(\n[*#:;]+) *{HOLE} *(?:[-–—－·•]+ +|[：:，、] *)?")
 # Where a sentence needs its formula: 其中。 and 当时 are empty or false without it, 矩阵的行列式 is not.
 NEEDED_FORMULA = re.compile(
-    rf"(其中|任意|[满滿]足|[给給]定|表示|定[义義]|[当當若设設令即为為是由从從在于於对對与與和或及将將把取记記称稱以到至则則得故如的个個]"
+    rf"(其中|任意|因此|因而|[从從]而|使得?|[满滿]足|[给給]定|表示|定[义義]|[当當若设設令即为為是由从從在于於对對与與和或及将將把取记記称稱以到至则則得故如的个個]"
     rf"|[有过過](?= ?{LOST_FORMULA} ?\w)|[，。；、：（\n](?= ?{LOST_FORMULA} ?[\u4e00-\u9fff])) ?{LOST_FORMULA} ?"
 )
 FORMULA = "〔公式〕"

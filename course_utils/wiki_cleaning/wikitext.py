@@ -18,11 +18,12 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Literal
 
-from . import formulas, marks
-from .language_conversion import COLON, Converter, fence
-from .marks import FENCE, HARD_BREAK, HOLE, LOST_FORMULA, PIPE, PROTECTED, RULE
+from . import marks
+from .language_conversion import Converter, fence
+from .marks import FENCE, HARD_BREAK, HOLE, LOST_FORMULA, PIPE, RULE
 from .paragraphs import HEADING, paragraphs, tidy, without_pointers
 from .tables import ZHWIKI
+from .tags import BLOCK, INLINE, RAW, without_tags
 from .templates import FAMILIES, RULES, Family, Renderer, finder
 
 DROPPED_NAMESPACES, NO_LANGUAGES = set(ZHWIKI["dropped_namespaces"]), set(ZHWIKI["no_languages"])
@@ -30,41 +31,12 @@ LANGUAGE_PREFIX = re.compile(
     r"(?:[a-z]{2,3}|simple)(?:-[a-z]{2,10})*|zh-(?:yue|min-nan|classical)|be-x-old|roa-rup|map-bms"
 )
 
-RAW, BLOCK, INLINE = ("|".join(ZHWIKI["tags"][kind]) for kind in ("raw", "block", "inline"))
-# What is not read as wikitext: whichever of them opens first.
-UNREAD = re.compile(rf"<!--|<({RAW})\b([^<>]*+)(?<!/)>", re.I)
-UNREAD_END = {tag: re.compile(rf"</{tag}\s*>", re.I) for tag in ZHWIKI["tags"]["raw"]} | {None: re.compile("-->")}
-REF = re.compile(r"<ref\b[^<>]*/>|<ref\b[^<>]*+>[^<]*+(?:<(?!/?ref\b)[^<]*+)*+</ref\s*>", re.I)
-REF_AROUND = re.compile(r"<ref\b[^<>]*+>[^<\n]*+(?:(?:\n(?!\n)|<(?!/?ref\b))[^<\n]*+)*+</ref\s*>", re.I)  # others
-# 10<sup>6</sup>, km<sup>2</sup>, ''x''<sup>2</sup>, Ca<sup>2+</sup>, and what has no raised characters: 2<sup>1/3</sup>
-EXPONENT = re.compile(
-    r"<(?<=[0-9A-Za-z)'\]}>]<)sup\b[^<>]*>\s*(?:''|<i>)?"
-    r"(?:([-−]?\d{1,4}|\d?[+−-])|([a-z]|\w{1,4}[/+−-]\w{1,4}))(?:''|</i>)?\s*</sup\s*>",
-    re.I,
-)
-# A tag between the marks of italics, ''v''<sub>''n''</sub>, keeps them apart; INVISIBLE_CHARACTERS ends that.
-TAG_IN_QUOTES = re.compile(r"(?<='')(?:</?(?:sub|sup|small|big|span|i|b)\b[^<>]*>)+(?='')", re.I)
-# MediaWiki converts nothing in <code>, and the wiki's templates for other languages nothing in <span lang="ja">.
-UNCONVERTED = re.compile(
-    r"<(code)\b[^<>]*+>[^<]*+(?:<(?!/?code\b)[^<]*+)*+</code\s*>"
-    r"|<(\w+)\b[^<>]*\blang\s*=\s*[\"']?(?!zh)[a-z]{2,3}\b[^<>]*+>[^<]*+</\2\s*>",
-    re.I,
-)
-IDEOGRAPH = re.compile("[\u3400-\u9fff「」『』]")
-RUBY_READING, RUBY_BRACKET = re.compile(r"<rt\b[^<>]*>([^<>]*)</rt>", re.I), re.compile(r"<rp>[^<>]*</rp>", re.I)
-INVISIBLE = re.compile(r"<(span|div|sup)\b[^<>]*(?:display:\s*none|\bnoprint\b)[^<>]*>[^<]*</\1\s*>", re.I)
-BREAK = re.compile(rf"<(?:br|hr)\b[^<>]*>|</?(?:{BLOCK})\b[^<>]*>", re.I)
-POEM = re.compile(r"<poem\b[^<>]*+>([^<]*+(?:<(?!/?poem\b)[^<]*+)*+)</poem\s*>", re.I)
-TABLE_TAG = re.compile(r"<(/?)table\b[^<>]*>", re.I)
-TAG = re.compile(rf"</?(?:{INLINE})(?:[\s/][^<>]*)?>", re.I)
 ARGUMENT = re.compile(r"\{\{\{[^{}|]*(?:\|([^{}]*))?\}\}\}")  # {{{name|default}}} of a template's own page
-TERM_LINE, TAGGED = re.compile(r"\n;[^\n<]*<[^\n]*"), re.compile(r"<(?!br\b)(\w+)\b[^<>]*>.*?(?:</\1\s*>|$)", re.I)
 # The common link, [[目标|文字]] or [[目标]] without a namespace, needs no stack.
 SIMPLE_LINK = re.compile(r"\[\[(?:[^\[\]{}|:\n]*\|([^\[\]{}|\n]+)|([^\[\]{}|:\n]+))\]\]")
 PLAIN_DROP = re.compile(r"\[\[\s*(?:File|Image|Category|文件|档案|檔案|图像|圖像|分类|分類)\s*:[^\[\]{}]*\]\]", re.I)
 # A dash may stand before a template; only -{{{ is a dash's brace and a template in it.
 MARK = re.compile(r"(\{\{|\}\}|\[\[|\]\]|-\{(?!\{(?!\{))|\}-|\n[ \t:*#]*\{\||\n[ \t]*\|\}(?!\}(?!\})))")
-MAX_REF_DEPTH = 3
 MAX_DEPTH = 100  # MediaWiki's $wgMaxPPExpandDepth
 
 # An address ends at a blank, at italics or at something dropped; without a label a number stands for it.
@@ -91,7 +63,7 @@ DATA_TABLE = re.compile(
     r"\bclass\s*=[^|\n]*(?:wikitable|infobox|navbox|sortable|toc|standard)|\bborder\s*=\s*\W?[1-9]", re.I
 )
 BLANK = marks.LOST + " \n"
-LIST_LINE, LINE_END = re.compile(r"\n[*#:;]"), re.compile(r"[ \t]*\n")
+LIST_LINE = re.compile(r"\n[*#:;]")
 NAMED = re.compile(r"[\w -]{1,30}")
 # What cleaning must not leave behind: markup, and what a reader stumbles over where something was dropped. Counted in
 # the report. A sign may be shown on purpose, by <nowiki> for one; so a count is a reason to look, not a proof.
@@ -123,7 +95,6 @@ class Page:
     templates: Counter
     converter: Converter = field(default_factory=Converter)
     broken_table: bool = False
-    protected: bool = False  # holds text that was not to be read as markup
 
 
 def clean_wikitext(text: str, *, title: str = "", **options) -> str:
@@ -148,7 +119,7 @@ def clean_page(
     """
     find = FIND if families is FAMILIES else finder(families)
     page = Page(title, tables, find, Counter() if templates is None else templates)
-    text = _without_tags(text, page)
+    text, protected = without_tags(text)
     if "{{{" in text:
         text = ARGUMENT.sub(r"\1", text)
     text = SIMPLE_LINK.sub(lambda m: m[m.lastindex], "\n" + text)
@@ -173,7 +144,7 @@ def clean_page(
     text = tidy(text)
     if marks.ASIDE in text:
         text = BARE_ASIDE.sub(r"（\1）", text).replace(marks.ASIDE, "").replace(marks.ASIDE_END, "")
-    protected = page.protected or FENCE in text or PIPE in text
+    protected = protected or FENCE in text or PIPE in text
     text = "\n".join(paragraphs(page.converter.convert(text), headings, page.broken_table))
     if "，。" in text:
         text = COMMA_AND_STOP.sub("。", text)
@@ -203,88 +174,6 @@ def _without_quotes(text: str) -> str:
 def _unlike_a_word(before: str) -> int:
     """How unlikely an apostrophe is behind these two characters: 0 a word of one letter, 1 another word, 2 a blank."""
     return 2 if before[-1:] in (" ", "") else 0 if before[:-1] in (" ", "") else 1
-
-
-def _without_tags(text: str, page: Page) -> str:
-    """Comments, references and tags away; what stands in <nowiki> protected; formulas made readable."""
-    if marks.INTERNAL.search(text):
-        text = marks.INTERNAL.sub("", text)
-    if "\r" in text:
-        text = text.replace("\r\n", "\n").replace("\r", "\n")
-    if "<" not in text:
-        return text
-    text = REF.sub(HOLE, _without_unread(text, page))
-    for _ in range(MAX_REF_DEPTH):
-        if "</ref" not in text:
-            break
-        text = REF_AROUND.sub(HOLE, text)
-    if "<sup" in text:
-        text = EXPONENT.sub(_exponent, text)
-    if "<rt" in text:
-        text = RUBY_READING.sub(r"（\1）", RUBY_BRACKET.sub("", text))
-    if "display:" in text or "noprint" in text:
-        text = INVISIBLE.sub("", text)
-    if "<code" in text or "lang=" in text:
-        text = UNCONVERTED.sub(lambda m: fence(m[0]) if IDEOGRAPH.search(m[0]) and "-{" not in m[0] else m[0], text)
-    if "able" in text:
-        text = TABLE_TAG.sub(lambda m: "\n|}" if m[1] else "\n{|", text)
-    if "<poem" in text:
-        text = POEM.sub(lambda m: HARD_BREAK + m[1].replace("\n", HARD_BREAK) + HARD_BREAK, text)
-    if "''<" in text:
-        text = TAG_IN_QUOTES.sub("\u200b", text)
-    if "\n;" in text:  # a colon within a tag does not end a term
-        text = TERM_LINE.sub(lambda line: TAGGED.sub(lambda m: m[0].replace(":", COLON), line[0]), text)
-    return TAG.sub("", BREAK.sub(HARD_BREAK, text))
-
-
-def _exponent(match: re.Match) -> str:
-    if match[1]:
-        return formulas.superscript(match[1])
-    raised = formulas.superscript(match[2])
-    return raised if raised != match[2] else f"^{raised}" if len(raised) == 1 else f"^({raised})"
-
-
-def _without_unread(text: str, page: Page) -> str:
-    """What is not read as wikitext: comments away, with their line if it holds nothing else; raw tags shown or dropped.
-
-    A tag that is never closed is a tag like others, a comment that is never closed ends with its line.
-    """
-    parts, position, unclosed, line_is_empty = [], 0, set(), True
-    for match in UNREAD.finditer(text):
-        start, tag = match.start(), match[1] and match[1].lower()
-        if start < position or (tag and tag in unclosed):
-            continue
-        end = None if tag in unclosed else UNREAD_END[tag].search(text, match.end())
-        before = text[position:start]
-        if tag:
-            if not end:
-                unclosed.add(tag)
-                continue
-            page.protected, position, line_is_empty = True, end.end(), False
-            parts += before, _raw(tag, match[2], text[match.end() : end.start()])
-            continue
-        if not end:
-            unclosed.add(tag)
-            parts.append(before)
-            position = text.find("\n", start) % (len(text) + 1)  # -1, no line after it: the end of the text
-            continue
-        stripped, position = before.rstrip(" \t"), end.end()
-        line_is_empty = stripped[-1:] == "\n" or (not stripped and line_is_empty)
-        parts.append(stripped if line_is_empty else before)
-        if line_is_empty and (blank := LINE_END.match(text, position)):
-            position = blank.end()
-    return "".join(parts) + text[position:]
-
-
-def _raw(name: str, attributes: str, content: str) -> str:
-    read = {"math": formulas.readable, "chem": formulas.chemical, "ce": formulas.chemical}.get(name)
-    if read:
-        shown = read(content).translate(PROTECTED) or LOST_FORMULA
-    elif name == "nowiki" or (name in ("syntaxhighlight", "source") and "inline" in attributes):
-        shown = content.translate(PROTECTED)
-    else:
-        return HOLE
-    return fence(shown) if IDEOGRAPH.search(shown) else shown
 
 
 def _render(text: str, page: Page) -> str:

@@ -1,0 +1,130 @@
+"""What stands in angle brackets: comments, references, formulas, text that is not read as wikitext, and HTML.
+
+In comes the wikitext of a page, out goes wikitext without tags. The one idea: comments and raw tags hide what is in
+them from each other, so one walk reads them, whichever opens first, before anything else is looked at. What a raw tag
+shows gets stand-ins for its signs of markup, and ``wikitext`` gives these back at its end.
+"""
+
+import re
+
+from . import formulas
+from .language_conversion import COLON, fence
+from .marks import HARD_BREAK, HOLE, INTERNAL, LOST_FORMULA, PROTECTED
+from .tables import ZHWIKI
+
+RAW, BLOCK, INLINE = ("|".join(ZHWIKI["tags"][kind]) for kind in ("raw", "block", "inline"))
+# What is not read as wikitext: whichever of them opens first.
+UNREAD = re.compile(rf"<!--|<({RAW})\b([^<>]*+)(?<!/)>", re.I)
+UNREAD_END = {tag: re.compile(rf"</{tag}\s*>", re.I) for tag in ZHWIKI["tags"]["raw"]} | {None: re.compile("-->")}
+REF = re.compile(r"<ref\b[^<>]*/>|<ref\b[^<>]*+>[^<]*+(?:<(?!/?ref\b)[^<]*+)*+</ref\s*>", re.I)
+REF_AROUND = re.compile(r"<ref\b[^<>]*+>[^<\n]*+(?:(?:\n(?!\n)|<(?!/?ref\b))[^<\n]*+)*+</ref\s*>", re.I)  # others
+# 10<sup>6</sup>, km<sup>2</sup>, ''x''<sup>2</sup>, and what has no raised characters: 2<sup>1/3</sup>; not 1<sup>st</sup>
+EXPONENT = re.compile(
+    r"<(?<=[0-9A-Za-z)'\]}>]<)sup\b[^<>]*>\s*(?:''|<i>)?"
+    r"(?:([-−]?\d{1,4})|([a-z]|\w{1,4}[/+−-]\w{1,4}))(?:''|</i>)?\s*</sup\s*>",
+    re.I,
+)
+# A tag between the marks of italics, ''v''<sub>''n''</sub>, keeps them apart; INVISIBLE_CHARACTERS ends that.
+TAG_IN_QUOTES = re.compile(r"(?<='')(?:</?(?:sub|sup|small|big|span|i|b)\b[^<>]*>)+(?='')", re.I)
+# MediaWiki converts nothing in <code>, and the wiki's templates for other languages nothing in <span lang="ja">.
+UNCONVERTED = re.compile(
+    r"<(code)\b[^<>]*+>[^<]*+(?:<(?!/?code\b)[^<]*+)*+</code\s*>"
+    r"|<(\w+)\b[^<>]*\blang\s*=\s*[\"']?(?!zh)[a-z]{2,3}\b[^<>]*+>[^<]*+</\2\s*>",
+    re.I,
+)
+IDEOGRAPH = re.compile("[\u3400-\u9fff「」『』]")
+RUBY_READING, RUBY_BRACKET = re.compile(r"<rt\b[^<>]*>([^<>]*)</rt>", re.I), re.compile(r"<rp>[^<>]*</rp>", re.I)
+INVISIBLE = re.compile(r"<(span|div|sup)\b[^<>]*(?:display:\s*none|\bnoprint\b)[^<>]*>[^<]*</\1\s*>", re.I)
+BREAK = re.compile(rf"<(?:br|hr)\b[^<>]*>|</?(?:{BLOCK})\b[^<>]*>", re.I)
+POEM = re.compile(r"<poem\b[^<>]*+>([^<]*+(?:<(?!/?poem\b)[^<]*+)*+)</poem\s*>", re.I)
+TABLE_TAG = re.compile(r"<(/?)table\b[^<>]*>", re.I)
+TAG = re.compile(rf"</?(?:{INLINE})(?:[\s/][^<>]*)?>", re.I)
+TERM_LINE, TAGGED = re.compile(r"(?m)^;[^\n<]*<[^\n]*"), re.compile(r"<(?!br\b)(\w+)\b[^<>]*>.*?(?:</\1\s*>|$)", re.I)
+LINE_END = re.compile(r"[ \t]*\n")
+MAX_REF_DEPTH = 3  # of references in references
+
+
+def without_tags(text: str) -> tuple[str, bool]:
+    """Comments, references and tags away, formulas made readable; what is shown as it stands has stand-ins for markup.
+
+    -> (the text, whether there are stand-ins in it)
+    """
+    if INTERNAL.search(text):
+        text = INTERNAL.sub("", text)
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    if "<" not in text:
+        return text, False
+    text, protected = _without_unread(text)
+    text = REF.sub(HOLE, text)
+    for _ in range(MAX_REF_DEPTH):
+        if "</ref" not in text:
+            break
+        text = REF_AROUND.sub(HOLE, text)
+    if "<sup" in text:
+        text = EXPONENT.sub(_exponent, text)
+    if "<rt" in text:
+        text = RUBY_READING.sub(r"（\1）", RUBY_BRACKET.sub("", text))
+    if "display:" in text or "noprint" in text:
+        text = INVISIBLE.sub("", text)
+    if "<code" in text or "lang=" in text:
+        text = UNCONVERTED.sub(lambda m: fence(m[0]) if IDEOGRAPH.search(m[0]) and "-{" not in m[0] else m[0], text)
+    if "able" in text:
+        text = TABLE_TAG.sub(lambda m: "\n|}" if m[1] else "\n{|", text)
+    if "<poem" in text:
+        text = POEM.sub(lambda m: HARD_BREAK + m[1].replace("\n", HARD_BREAK) + HARD_BREAK, text)
+    if "''<" in text:
+        text = TAG_IN_QUOTES.sub("\u200b", text)
+    if text[0] == ";" or "\n;" in text:  # a colon within a tag does not end a term
+        text = TERM_LINE.sub(lambda line: TAGGED.sub(lambda m: m[0].replace(":", COLON), line[0]), text)
+    return TAG.sub("", BREAK.sub(HARD_BREAK, text)), protected
+
+
+def _exponent(match: re.Match) -> str:
+    if match[1]:
+        return formulas.superscript(match[1])
+    raised = formulas.superscript(match[2])
+    return raised if raised != match[2] else f"^{raised}" if len(raised) == 1 else f"^({raised})"
+
+
+def _without_unread(text: str) -> tuple[str, bool]:
+    """What is not read as wikitext: comments away, with their line if it holds nothing else; raw tags shown or dropped.
+
+    A tag that is never closed is a tag like others, a comment that is never closed ends with its line.
+    """
+    parts, position, unclosed, line_is_empty, protected = [], 0, set(), True, False
+    for match in UNREAD.finditer(text):
+        start, tag = match.start(), match[1] and match[1].lower()
+        if start < position or (tag and tag in unclosed):
+            continue
+        end = None if tag in unclosed else UNREAD_END[tag].search(text, match.end())
+        before = text[position:start]
+        if tag:
+            if not end:
+                unclosed.add(tag)
+                continue
+            protected, position, line_is_empty = True, end.end(), False
+            parts += before, _raw(tag, match[2], text[match.end() : end.start()])
+            continue
+        if not end:
+            unclosed.add(tag)
+            parts.append(before)
+            position = text.find("\n", start) % (len(text) + 1)  # -1, no line after it: the end of the text
+            continue
+        stripped, position = before.rstrip(" \t"), end.end()
+        line_is_empty = stripped[-1:] == "\n" or (not stripped and line_is_empty)
+        parts.append(stripped if line_is_empty else before)
+        if line_is_empty and (blank := LINE_END.match(text, position)):
+            position = blank.end()
+    return "".join(parts) + text[position:], protected
+
+
+def _raw(name: str, attributes: str, content: str) -> str:
+    read = {"math": formulas.readable, "chem": formulas.chemical, "ce": formulas.chemical}.get(name)
+    if read:
+        shown = read(content).translate(PROTECTED) or LOST_FORMULA
+    elif name == "nowiki" or (name in ("syntaxhighlight", "source") and "inline" in attributes):
+        shown = content.translate(PROTECTED)
+    else:
+        return HOLE
+    return fence(shown) if IDEOGRAPH.search(shown) else shown
