@@ -3,8 +3,9 @@
 In come ``pages-articles`` XML dumps; out go JSONL shards ``{"id", "title", "text"}`` and ``report.json``.
 
 Read ``cleaning`` first, the stage: it chooses pages and spreads them over workers. ``dumps`` reads a dump, ``wikitext``
-cleans a page with the help of ``paragraphs``, ``templates``, ``language_conversion``, ``regional_words``, ``formulas``
-and ``units``. What these know is data, and stands in ``zhwiki.toml``, ``words.toml``, ``formulas.toml``, ``units.toml``.
+cleans a page: ``tags`` go first, then ``templates`` are rendered with ``formulas`` and ``units``, the text is converted
+(``language_conversion``, ``regional_words``) and cut into ``paragraphs``. What these know is data and stands in TOML
+files beside them (``tables``).
 """
 
 from .cleaning import clean_dumps, read_articles, read_report, reason_to_drop, shards

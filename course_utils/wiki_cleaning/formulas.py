@@ -1,94 +1,96 @@
 r"""TeX of ``<math>`` and ``<chem>`` as a line of readable text, or nothing where a line cannot show it.
 
 ``E=mc^2`` becomes E=mc², ``\frac{1}{2}\pi r`` becomes 1/2πr, a matrix becomes nothing. The one idea: read the formula
-once from left to right, write what each command shows, and give up at the first one that a line cannot show or that is
-not in ``formulas.toml``, because half a formula is worse than none.
+once from left to right, write what each command shows, and give up at the first that a line cannot show or that is not
+in ``formulas.toml``, because half a formula is worse than none.
 
 What stands on the line means what the formula means: ``\frac{1}{2a}`` is 1/(2a), ``x_iy`` is x_i y, ``\bar{x}`` is x̄.
-Blanks are those of a person who types: the writer's own around signs, one after sin and after ∑_(i=1)^n, none where a
-blank only ends the name of a command. Cost: linear in the length, 20 µs for a formula of 37 characters.
-``benchmarks/formulas.py`` holds it against pylatexenc and others: they take ten times as long, and either leave TeX in
-the text or drop brackets and signs without a word.
+Blanks are those of a person who types: the writer's own around signs, one after sin, none where a blank only ends the
+name of a command. So a formula is read with blanks of several kinds, and ``_spaced`` shows those that their neighbours
+ask for. Cost: linear in the length, 20 µs for a formula of 37 characters. ``benchmarks/formulas.py`` holds it against
+pylatexenc and others: they take five times as long and more, and leave TeX in the text or drop brackets.
 """
 
 import html
 import re
 import unicodedata
 from collections.abc import Callable
+from typing import Any
 
 from . import tables
 
 MAX_LENGTH = 400  # characters of TeX; longer formulas are set off from the text and no line to read
-MAX_DEPTH = 12  # of groups and arguments in each other; no readable line has more
 
 TEX = tables.FORMULAS
-LETTERS, SIGNS, LARGE, OPENING, CLOSING, ACCENTS, WORDS = (
-    {name: sign for sign, names in TEX[kind].items() for name in names.split()}
-    for kind in ("letters", "signs", "large", "opening", "closing", "accents", "words")
-)
-FUNCTIONS = {name: name for name in TEX["functions"].split()}
-BLACKBOARD = str.maketrans("CHNPQRZ", "ℂℍℕℙℚℝℤ")
-SUPERSCRIPTS = str.maketrans("0123456789+-−=()ni", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻⁼⁽⁾ⁿⁱ")
-SUBSCRIPTS = str.maketrans("0123456789+-−=()", "₀₁₂₃₄₅₆₇₈₉₊₋₋₌₍₎")
-LABELLED = {"def": "≝", "Def": "≝", "△": "≜", "Δ": "≜", "?": "≟", "⋆": "≛", "*": "≛"}  # what stands above =
+FUNCTIONS = frozenset(TEX["functions"].split())
+FRACTIONS = frozenset(f"\\{name}" for name in TEX["fractions"]["/"].split())
+ALPHABETS = {name: str.maketrans(*characters) for name, characters in TEX["alphabets"].items()}
 
-TOKEN = re.compile(r"\\[a-zA-Z]+|\\.?|[{}\[\]^_~&]|\s+|[^\\{}\[\]^_~&\s]+", re.S)
-MARKUP = re.compile(r"[\\{}^_~&]|<!--")
-ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][\da-fA-F]{1,6}|[a-zA-Z]{2,8});")
+TOKEN = re.compile(r"\\(?:[a-zA-Z]+|.?)|[{}\[\]^_~& ]|[^\\{}\[\]^_~& ]+", re.S)
+# A script belongs to what is before a blank: 25\,^{\circ}; an empty group keeps the blank: \to {}^4 He.
+BEFORE_SCRIPT = re.compile(r"(?<!\\)(?: |\\(?:,|limits|nolimits) ?)(?=[\^_])")
+DEGREES = re.compile(r"(?<=\d)\^(?:o(?!\()|\{o\})")  # 90^o
 COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.S)
 # Environments that only align; with one row they are a line.
 ALIGNED = re.compile(
-    r"\s*\\begin\s*\{(align(?:ed|at|edat)?\*?|split|gather(?:ed)?\*?|equation\*?)\}(?:\{\d\})?"
-    r"(.*?)(?:\\\\\s*)?\\end\s*\{\1\}(\s*[.,]?)\s*",
-    re.S,
+    r"\\begin ?\{((?:align(?:ed|at|edat)?|split|gather(?:ed)?|equation)\*?)\}(?:\{\d\})?"
+    r"(.*?)(?:\\\\ ?)?\\end ?\{\1\}( ?[.,]?)"
 )
-ALIGNMENT = re.compile(r"(?<!\\)&")
+
+# The blanks that a formula is read with, besides the writer's own; those of its TeX have all become plain ones by then.
+EXPLICIT = "\u00a0"  # ``\,`` and what else is made to be seen
+NAME = "\u2000"  # at the end of a command's name: the writer's blank after it is shown before a sign only
+GAP = "\u2001"  # between operands that would run into each other: sin x, x_i y
+WIDE = "\u2002"  # before brackets too: a/b (c)
+NARROW = "\u2003"  # between numbers, and before a sum: 1/2 ∑, but 1/2πr
+TIGHT = "\u2004"  # none, whatever else stands there
+SIGN = "\u2005"  # behind an operator: as before it
+BLANKS = " \u00a0\u2000-\u2005"
+RUN = re.compile(f"[{BLANKS}]+")
 
 MARKS = "".join(TEX["accents"])
+SCRIPTS = "\u00b9\u00b2\u00b3\u2070-\u208e"  # raised and lowered characters
+OPERAND_END = rf"[\w{MARKS}{SCRIPTS})\]}}|‖⟩⌋⌉∇⊤⊥'′!%°…∞∅]"
+LARGE_SIGNS = "".join(TEX["large"])
+OPERAND = rf"\w√∂∇∞…△∠{LARGE_SIGNS}"
+DUE = re.compile(
+    rf"{OPERAND_END}\s*(?:{GAP}\s*(?![{SCRIPTS}])[{OPERAND}]|{WIDE}\s*[{OPERAND}(\[{{|‖⟨⌊⌈]|{NARROW}\s*[\d{LARGE_SIGNS}])"
+)
+SPACED_SIGN = re.compile(rf"(?<={OPERAND_END})[{NAME}{GAP}{WIDE}{NARROW}]*[ {EXPLICIT}]+(.){SIGN}[{BLANKS}]*")
+CLOSING_SIGN = re.compile(r"[,;)\]}⟩⌋⌉]|\.?\Z")
+SIGN_CHARACTERS = {*TEX["signs"], *"=+-−/<>:|"}
+
+# What needs no brackets: a numerator (ab²), a denominator (b², dx, 2), a radicand or exponent (b, 2), an index (ij).
 LETTER = rf"[^\W\d_][{MARKS}]*"
 NUMBER = r"\d+(?:\.\d+)?"
-SCRIPTS = "\u00b9\u00b2\u00b3\u2070-\u208e"  # raised and lowered characters
-# What needs no brackets as a numerator (ab²), as a denominator or factor (b², dx, 2), under a root (b, 2), as an index
-# (max, ij) and as an exponent (b, 2).
-GROUPED = r"\([^()]*\)|\[[^\[\]]*\]"
+GROUPED = r"\([^()]*\)|\[[^\[\]]*\]|\|[^|]*\||‖[^‖]*‖"
 PRODUCT = re.compile(rf"(?:[∂dδ][{SCRIPTS}]* )?(?:[\w.{MARKS}{SCRIPTS}∂∇√∞′'!°%·…^]|{GROUPED})+")
-ROOTED = rf"{NUMBER}|{LETTER}[\u2080-\u2089]*|[\u4e00-\u9fff]+"
 FACTOR = re.compile(
-    rf"(?:[dδ∂Δ∇]?[{SCRIPTS}]*{LETTER}|[A-Z]{{2,4}}|{NUMBER}|∞|{GROUPED})"
+    rf"(?:[dδ∂Δ∇]?[{SCRIPTS}]*{LETTER}|[A-Z]{{2,4}}|{NUMBER}|{GROUPED})"
     rf"[{SCRIPTS}'′*!°]*(?:_[^\W_]+|\^\w|\^\([^()]*\))?(?:\(\w\))?"
-    rf"|\|[^|]*\||‖[^‖]*‖|[\u4e00-\u9fff]+|√(?:{ROOTED}|\([^()]*\))"
+    rf"|[\u4e00-\u9fff]+|√(?:{NUMBER}|{LETTER}|\([^()]*\))"
 )
-RADICAND = re.compile(ROOTED)
+ATOM = re.compile(rf"{NUMBER}|{LETTER}['′]*|[\u4e00-\u9fff]+|[^\w\s]")
 INDEX = re.compile(rf"(?:[^\W_][{MARKS}'′]*)+|[^\w\s]")
-EXPONENT = re.compile(rf"{NUMBER}|{LETTER}['′]*|[^\w\s]")
 BRACKETED = re.compile(r"\([^()]*\)")
-ACCENTED = re.compile(rf"({LETTER}|\d)((?:[\u2080-\u2089]+|_\w)?)")
-POINTS = re.compile("[A-Z]{2,4}")  # a segment, AB, which is written without its bar
-WORDY = re.compile(r"[\u4e00-\u9fff]|[A-Za-z]{3}")
-TIGHT = re.compile(r" +(?=[^\w(])|(?<=[^\w)]) +")  # the blanks of n + 1 as an index
-SPACED_COMMA = re.compile(r" +(?=[,;])")
-
-# Before which characters a blank stands, besides letters and digits, after what would else run into them.
-OPERANDS = "√∂∇∞…△∠" + "".join(LARGE.values())
-ARGUMENTS = OPERANDS + "ℏ"  # after a function; a string of its own, by which a fraction knows
-BRACKETS = OPERANDS + "([{|‖" + "".join(OPENING.values())
-AFTER_NUMBER = "0123456789" + "".join(LARGE.values())  # and no letters: 1/2πr
-# What an operand ends with, besides letters and digits.
-ENDS = set(MARKS + ")]}|‖∇⊤⊥'′!%°…∞∅" + "".join(CLOSING.values()) + "⁺⁻⁼⁽⁾₊₋₌₍₎")
+COMPOUND = re.compile("[/√^\u00b2\u00b3\u00b9\u2070-\u207f]")  # whose exponent would seem to belong to the end of it
+ACCENTED = re.compile(rf"({LETTER}|\d)((?:[\u2080-\u2089]+|_\w)?)|[A-Z]{{2,4}}")  # x_i; AB stands without its bar
+LOOSE = re.compile(r" +(?=[^\w(])|(?<=[^\w)]) +")  # the blanks of n + 1 as an index
 
 
 def superscript(text: str) -> str:
     """Text raised, where every character of it can be: 10 and -6 give ⁻⁶; otherwise as it is."""
-    return _all_moved(text, SUPERSCRIPTS)
+    return _moved(text, "superscripts") or text
 
 
 def subscript(text: str) -> str:
     """Text lowered, where every character of it can be: the 2 of H₂O; otherwise as it is."""
-    return _all_moved(text, SUBSCRIPTS)
+    return _moved(text, "subscripts") or text
 
 
-def _all_moved(text: str, places: dict[int, int]) -> str:
-    return text.translate(places) if all(ord(char) in places for char in text) else text
+def _moved(text: str, where: str) -> str:
+    places = ALPHABETS[where]
+    return text.translate(places) if places.keys() >= {*map(ord, text)} else ""
 
 
 def readable(tex: str) -> str:
@@ -101,18 +103,14 @@ def readable(tex: str) -> str:
     """
     if len(tex) > MAX_LENGTH:
         return ""
-    if MARKUP.search(tex):
-        tex = COMMENT.sub("", ENTITY.sub(lambda entity: html.unescape(entity[0]), tex))
-        if "\\begin" in tex and (rows := ALIGNED.fullmatch(tex)):
-            tex = ALIGNMENT.sub("", rows[2]) + rows[3]
-        try:
-            tex = _Reader(tex).row().text
-        except _Unshown:
-            return ""
-    text = " ".join(tex.split())
-    if " ," in text or " ;" in text:
-        text = SPACED_COMMA.sub("", text)
-    return text[:-2] + "." if text.endswith(" .") else text
+    tex = " ".join(COMMENT.sub("", html.unescape(tex)).split())
+    if rows := ALIGNED.fullmatch(tex):
+        tex = re.sub(r"(?<!\\)&", "", rows[2]) + rows[3]
+    tex = DEGREES.sub("°", BEFORE_SCRIPT.sub("", tex.removesuffix("\\\\")))
+    try:
+        return _spaced(_Reader(tex).row())
+    except (_Unshown, RecursionError):
+        return ""
 
 
 def chemical(formula: str) -> str:
@@ -127,445 +125,206 @@ class _Unshown(Exception):
     """A formula that no line can show."""
 
 
-class _Line:
-    """What is written of a row: the text, and what the next operand must know of it.
+def _needed(value: Any) -> Any:
+    """The value; without one the formula is not shown."""
+    if not value:
+        raise _Unshown
+    return value
 
-    ``gap``: before which characters, besides letters and digits, a blank is due; None: before none. ``unit``: where the
-    last group, fraction or root begins, which as the base of an exponent may need brackets. ``large``: it ends in an
-    operator whose limits follow. ``over``: the infix command that ended the numerator, and the numerator.
-    """
 
-    __slots__ = ("text", "gap", "unit", "large", "over")
+def _spaced(text: str) -> str:
+    """What was read, with those of its blanks that are shown."""
+    if SIGN in text:
+        text = SPACED_SIGN.sub(r" \1 ", text)
+    return RUN.sub(_blank, text)
 
-    def __init__(self) -> None:
-        self.text, self.gap, self.unit, self.large, self.over = "", None, None, False, None
 
-    def operand(self, text: str, gap: str | None = None) -> None:
-        if text:
-            due = self.gap
-            if due is not None and (text[0] in due or (due is not AFTER_NUMBER and text[0].isalnum())):
-                self.text += " "
-            self.text += text
-        self.gap, self.unit, self.large = gap, None, False
+def _blank(run: re.Match[str]) -> str:
+    """What a run of blanks shows, between the characters before and after it."""
+    blanks, text, start, end = run[0], run.string, run.start(), run.end()
+    if blanks == NAME or TIGHT in blanks or SIGN in blanks:
+        return ""
+    if not start or text[start - 1] in "([{⟨⌊⌈" or CLOSING_SIGN.match(text, end):
+        return ""
+    named = blanks if text[end] in SIGN_CHARACTERS else blanks.replace(NAME + " ", "")
+    return " " if " " in named or EXPLICIT in blanks or DUE.match(text, start - 1) else ""
 
-    def apart(self, text: str, gap: str | None = None) -> None:
-        """An operand that does not run into the one before it: sin in x sin y, the fraction of 2 1/2."""
-        last = self.text[-1:]
-        if last.isalnum() or last in ENDS and (text[0] != "(" or self.gap is not None):
-            self.text += " "
-            self.gap = None
-        self.operand(text, gap)
+
+def _script(mark: str, content: str, *, on_line: bool = False) -> str:
+    """An exponent or index, on the line where not every character of it can be raised or lowered: x_(n+1)."""
+    content = LOOSE.sub("", content)
+    where, simple = ("superscripts", ATOM) if mark == "^" else ("subscripts", INDEX)
+    moved = "" if on_line else _moved(content, where)
+    return moved or content and mark + _bracketed(content, simple)
+
+
+def _bracketed(text: str, simple: re.Pattern[str]) -> str:
+    return text if simple.fullmatch(text) else f"({text})"
+
+
+def _fraction(sign: str, above: str, below: str) -> str:
+    """1/2πr is half of πr; a/b c and 1/(2a) c, else c would be read with what is below."""
+    if sign == "C":
+        return f"{GAP}C({above}, {below})"
+    gap = NARROW if below.isdecimal() else WIDE
+    return f"{WIDE}{_bracketed(_needed(above), PRODUCT)}/{_bracketed(_needed(below), FACTOR)}{gap}"
 
 
 class _Reader:
     """Reads the tokens of a formula once; raises _Unshown where a line cannot show what comes."""
 
-    __slots__ = ("tokens", "at", "depth")
-
     def __init__(self, tex: str) -> None:
-        self.tokens, self.at, self.depth = TOKEN.findall(tex), 0, 0
-        while self.tokens and (self.tokens[-1] == "\\\\" or self.tokens[-1].isspace()):  # no row after the last one
-            self.tokens.pop()
+        self.tokens = ["", *reversed(TOKEN.findall(tex))]  # the next one is the last; '' is the end
 
-    def row(self, closing: str = "") -> _Line:
-        """What stands up to the closing token, or to the end."""
-        line = _Line()
-        self.depth += 1
-        if self.depth > MAX_DEPTH:
-            raise _Unshown
-        tokens, end = self.tokens, len(self.tokens)
-        while self.at < end:
-            token = tokens[self.at]
-            self.at += 1
-            if token == closing:
-                break
-            first = token[0]
-            if first == "\\":
-                self.command(line, token)
-            elif first == "{":
-                self.group(line)
-            elif first in "^_":
-                self.script(line, token)
-            elif first == "~" or first.isspace():
-                line.text += " "
-            elif first in "}&":
-                raise _Unshown
-            else:
-                line.operand(token)
-        else:
-            if closing:
-                raise _Unshown
-        self.depth -= 1
-        if line.over:
-            command, above = line.over
-            below, line = line.text, _Line()
-            if command == "over":
-                _fraction(line, above, below)
-            else:
-                line.operand(f"C({above.strip()}, {below.strip()})")
-        return line
+    def row(self, closing: str = "") -> str:
+        """What stands up to the closing token, with all kinds of blanks."""
+        pieces = []
+        while (token := self.tokens.pop()) != closing:
+            if token in INFIX:
+                return _fraction(INFIX[token], _spaced("".join(pieces)), _spaced(self.row(closing)))
+            pieces.append(self.piece(token) if token[:1] in SPECIAL else token)
+        return "".join(pieces)
 
-    def command(self, line: _Line, token: str) -> None:
-        read, value = COMMANDS.get(token[1:], UNKNOWN)
-        read(self, line, value)
-
-    def group(self, line: _Line) -> None:
-        start = len(line.text)
-        inner = self.row("}")
-        line.operand(inner.text, inner.gap)
-        line.unit = start
-
-    def peek(self) -> str:
-        return self.tokens[self.at] if self.at < len(self.tokens) else ""
-
-    def skip_blanks(self) -> None:
-        if self.at < len(self.tokens) and self.tokens[self.at].isspace():
-            self.at += 1
-
-    def end_name(self) -> None:
-        """A blank that only ends the name of a command is none of the text; before a sign it is the writer's."""
-        if self.peek().isspace():
-            following = self.tokens[self.at + 1] if self.at + 1 < len(self.tokens) else ""
-            if following[:1] not in PLAIN_SIGNS and not (following[:1] == "\\" and following[1:] in SIGNS):
-                self.at += 1
+    def piece(self, token: str) -> str:
+        """What a token shows, with the arguments that it takes."""
+        if token == "{":
+            return self.base(self.row("}"))
+        if token in SCRIPT_MARKS:
+            script = _script(token, self.argument())
+            return script + (GAP if script[:1] == token and script[-1] != ")" else "")
+        read, value = _needed(COMMANDS.get(token))
+        return read(self, value)
 
     def argument(self) -> str:
         """What a command takes: a group, a command with its own arguments, or one character."""
-        self.skip_blanks()
-        token = self.peek()
-        self.at += 1
-        if token[:1] == "\\":
-            if token[1:] in SIGNS:
-                self.end_name()
-                return SIGNS[token[1:]]
-            self.depth += 1
-            if self.depth > MAX_DEPTH:
-                raise _Unshown
-            line = _Line()
-            self.command(line, token)
-            self.depth -= 1
-            return line.text.strip()
+        self.skip(" ")
+        token = self.tokens.pop()
         if token == "{":
-            return self.row("}").text.strip()
-        if token in ("", "}", "^", "_", "&", "~"):
+            return _spaced(self.row("}"))
+        if token in SCRIPT_MARKS:
             raise _Unshown
+        if token[:1] in SPECIAL:
+            return _spaced(self.piece(token))
         if len(token) > 1:
-            self.at -= 1
-            self.tokens[self.at] = token[1:]
+            self.tokens.append(token[1:])
         return token[0]
+
+    def skip(self, *these: str) -> bool:
+        """Whether the next token was one of these, and is read."""
+        return self.tokens[-1] in these and bool(self.tokens.pop())
 
     def option(self) -> str:
         """An argument in square brackets, or ''."""
-        self.skip_blanks()
-        if self.peek() != "[":
-            return ""
-        self.at += 1
-        return self.row("]").text.strip()
+        self.skip(" ")
+        return _spaced(self.row("]")) if self.skip("[") else ""
 
-    def raw(self) -> str:
-        """A group as it is written."""
-        self.skip_blanks()
-        if self.peek() != "{":
-            raise _Unshown
-        start, depth = self.at + 1, 0
-        for at in range(self.at, len(self.tokens)):
-            depth += {"{": 1, "}": -1}.get(self.tokens[at], 0)
-            if not depth:
-                self.at = at + 1
-                return "".join(self.tokens[start:at])
-        raise _Unshown
+    def limits(self) -> str:
+        """The scripts of an operator, on the line where one of them is: ∑_(i=1)^n."""
+        scripts = []
+        while self.tokens[-1] in SCRIPT_MARKS:
+            scripts.append((self.tokens.pop(), self.argument()))
+        on_line = any(_script(*script)[:1] in SCRIPT_MARKS for script in scripts)
+        return "".join(_script(*script, on_line=on_line) for script in scripts)
 
-    def script(self, line: _Line, mark: str) -> None:
-        """An exponent or index, on the line where not every character of it can be raised or lowered: x_(n+1)."""
-        if line.unit != len(line.text):  # the base is there, and is neither {} nor a sign
-            line.text = line.text.rstrip(" ")
-        large = line.large
-        scripts = [(mark, TIGHT.sub("", self.argument()))]
-        if large:
-            at = self.at
-            self.skip_blanks()
-            other = self.peek()
-            if other in ("^", "_") and other != mark:
-                self.at += 1
-                scripts.append((other, TIGHT.sub("", self.argument())))
-            else:
-                self.at = at
-        elif line.unit is not None:
-            base = line.text[line.unit :].lstrip(" ")
-            if ("/" in base or "√" in base) and not BRACKETED.fullmatch(base):
-                line.text = f"{line.text[: len(line.text) - len(base)]}({base})"
-        shown = [_moved(mark, content, line.text) for mark, content in scripts]
-        inline = "" in shown
-        if inline:
-            shown = [_on_line(mark, content) for mark, content in scripts]
-        function = line.text[-1:].isalpha()
-        line.text += "".join(shown)
-        bracket = line.text.endswith(")")
-        if large:
-            line.gap = BRACKETS if inline and (bracket or not function) else ARGUMENTS if function else OPERANDS
-        else:
-            line.gap = "" if inline and not bracket else None
-        line.unit, line.large = None, False
+    def base(self, text: str) -> str:
+        """In brackets where a script follows that would seem to belong to the end of it: (a/b)²."""
+        alone = self.tokens[-1] not in SCRIPT_MARKS or not COMPOUND.search(text) or BRACKETED.fullmatch(text)
+        return text if alone else f"({text})"
 
-    # What the commands show. Each of these takes the line so far, and what COMMANDS holds for the command.
+    # What the commands show. Each of these takes what formulas.toml says of the command.
 
-    def letter(self, line: _Line, sign: str) -> None:
-        line.operand(sign)
-        self.end_name()
+    def function(self, name: str) -> str:
+        """A word, with a blank before an argument without brackets: sin x; a fraction gets brackets: ln(a/b)."""
+        shown = GAP + name + self.limits()
+        if shown[-1] == ")":
+            return shown + WIDE
+        following = self.tokens[-2] if self.tokens[-1] == " " else self.tokens[-1]
+        return f"{shown}({self.argument()})" if following in FRACTIONS else shown + GAP + NAME
 
-    def sign(self, line: _Line, sign: str) -> None:
-        before = line.text.rstrip(" ")
-        spaced = before != line.text and (before[-1:].isalnum() or before[-1:] in ENDS)
-        self.skip_blanks()
-        line.operand(sign + " " if spaced else sign)
-        line.unit = len(line.text)
+    def large(self, sign: str) -> str:
+        limits = self.limits()
+        return sign + limits + (WIDE if limits else TIGHT)
 
-    def word(self, line: _Line, word: str) -> None:
-        line.apart(word, ARGUMENTS)
-        line.large = True
-        self.skip_blanks()
+    def font(self, kind: str) -> str:
+        self.skip(" ", "*")
+        content = self.row("}") if self.skip("{") else self.argument()  # with its blanks: \text{ and }
+        if content in FUNCTIONS or kind == "operator" and len(content) > 1:
+            return self.function(content)
+        return content.translate(ALPHABETS[kind]) + (NAME if content == "d" else "")  # \mathrm{d} x
 
-    def large(self, line: _Line, sign: str) -> None:
-        line.operand(sign)
-        line.large = True
-        self.skip_blanks()
-
-    def opening(self, line: _Line, sign: str) -> None:
-        line.operand(sign)
-        self.skip_blanks()
-
-    def closing(self, line: _Line, sign: str) -> None:
-        line.text = line.text.rstrip(" ")
-        line.operand(sign)
-
-    def plain(self, line: _Line, sign: str) -> None:
-        line.operand(sign)
-
-    def blank(self, line: _Line, _: str) -> None:
-        line.text += " "
-
-    def switch(self, line: _Line, _: str) -> None:
-        self.skip_blanks()
-
-    def font(self, line: _Line, alphabet: dict[int, str]) -> None:
-        self.skip_blanks()
-        if self.peek() == "{":
-            self.at += 1
-            content = self.row("}").text  # with its blanks: \text{ and }
-        else:
-            content = self.argument()
-        if content in FUNCTIONS:
-            self.word(line, content)
-            return
-        line.operand(content.translate(alphabet))
-        if content == "d":  # \mathrm{d} x
-            self.skip_blanks()
-
-    def named(self, line: _Line, _: str) -> None:
-        if self.peek()[:1] == "*":
-            self.argument()
+    def accent(self, mark: str) -> str:
         content = self.argument()
-        if len(content) > 1:
-            self.word(line, content)
-        else:
-            line.operand(content)
+        letter = _needed(ACCENTED.fullmatch(content))
+        if not letter[1]:
+            return content
+        return unicodedata.normalize("NFC", letter[1].translate(ALPHABETS["accented"]) + mark) + letter[2]
 
-    def accent(self, line: _Line, mark: str) -> None:
-        content = self.argument()
-        if letter := ACCENTED.fullmatch(content):
-            base = letter[1].replace("ı", "i").replace("ȷ", "j")
-            line.operand(unicodedata.normalize("NFC", base + mark) + letter[2])
-        elif POINTS.fullmatch(content):
-            line.operand(content)
-        else:
-            raise _Unshown
-
-    def fraction(self, line: _Line, _: str) -> None:
+    def fraction(self, sign: str) -> str:
         above = self.argument()
-        _fraction(line, above, self.argument())
+        return self.base(_fraction(sign, above, self.argument()))
 
-    def binomial(self, line: _Line, _: str) -> None:
-        above = self.argument()
-        line.apart(f"C({above}, {self.argument()})")
+    def root(self, sign: str) -> str:
+        index = self.option()
+        raised = WIDE + _needed(_moved(index, "superscripts")) if index else ""
+        root = raised + sign + _bracketed(_needed(self.argument()), ATOM)
+        return self.base(root if root[-1] == ")" else root + GAP)
 
-    def over(self, line: _Line, command: str) -> None:
-        if line.over:
-            raise _Unshown
-        line.over = command, line.text
-        line.text, line.gap, line.unit, line.large = "", None, None, False
+    def negated(self, stroke: str) -> str:
+        sign = unicodedata.normalize("NFC", self.argument() + stroke)
+        return _needed(len(sign) == 1 and sign) + SIGN
 
-    def root(self, line: _Line, _: str) -> None:
-        index, content = self.option(), self.argument()
-        if not content:
-            raise _Unshown
-        start = len(line.text)
-        raised = superscript(index)
-        if index and raised == index:  # no character for the index of this root
-            base = content if FACTOR.fullmatch(content) else f"({content})"
-            line.apart(f"{base}^(1/{index})")
-            return
-        root = f"{raised}√{content if RADICAND.fullmatch(content) else f'({content})'}"
-        gap = None if root[-1] == ")" else AFTER_NUMBER if root[-1].isdecimal() else ""
-        write = line.apart if index else line.operand  # 3√2, but 3 ³√2
-        write(root, gap)
-        line.unit = start
-
-    def modulus(self, line: _Line, _: str) -> None:
-        before = line.text.rstrip(" ")
-        line.text = before + ("mod " if before.endswith("(") else " mod ")
-        self.skip_blanks()
-
-    def modulo(self, line: _Line, _: str) -> None:
-        line.text = f"{line.text.rstrip(' ')} (mod {self.argument()})"
-
-    def left(self, line: _Line, _: str) -> None:
-        if delimiter := self.delimiter():
-            line.operand(delimiter.replace("<", "⟨").replace(">", "⟩"))
-        self.skip_blanks()
-
-    def right(self, line: _Line, _: str) -> None:
-        line.text = line.text.rstrip(" ")
-        line.operand(self.delimiter().replace("<", "⟨").replace(">", "⟩"))
-
-    def delimiter(self) -> str:
-        delimiter = self.argument()
-        if len(delimiter) > 1:
-            raise _Unshown
-        return delimiter.replace(".", "")
-
-    def negated(self, line: _Line, _: str) -> None:
-        sign = unicodedata.normalize("NFC", self.argument() + "\u0338")
-        if len(sign) != 1:
-            raise _Unshown
-        self.sign(line, sign)
-
-    def labelled(self, line: _Line, mark: str) -> None:
-        """A sign with something above or below it, which is written as its exponent or index: →^d, =^(?)."""
+    def labelled(self, mark: str) -> str:
+        """A definition's ≝, and a word with its limit below it: lim_(x→0)."""
         label, base = self.argument(), self.argument()
-        if base == "=" and mark == "^" and label in LABELLED:
-            self.sign(line, LABELLED[label])
-        elif mark == "_" and (base.isalpha() and len(base) > 1 or base in LARGE.values() or " " in base):  # max, lim
-            read = self.word if base[0].isalpha() else self.large
-            read(line, base)
-            line.operand(_moved(mark, label, base) or _on_line(mark, label), BRACKETS)
-        elif len(base) == 1 and (base in SIGN_CHARACTERS or base in "=+<>") and WORDLIKE.search(label):
-            self.sign(line, base + _on_line(mark, label))
-        else:
-            raise _Unshown
+        if mark == "_" and len(base) > 1 and base.replace(" ", "").isalpha():
+            self.tokens += ["}", label, "{", mark]
+            return self.function(base)
+        return _needed(base == "=" and TEX["equal"].get(label)) + SIGN
 
-    def arrow(self, line: _Line, sign: str) -> None:
+    def dropped(self, blank: str) -> str:
+        self.skip("*")
+        self.option()
+        self.argument()
+        return blank
+
+    def arrow(self, sign: str) -> str:
         """An arrow as long as what stands above and below it."""
-        below, above = self.option(), self.argument()
-        self.sign(line, sign + (_on_line("^", above) if above else "") + (_on_line("_", below) if below else ""))
-
-    def brace(self, line: _Line, mark: str) -> None:
-        """A brace above or below: its label, where it is words, in brackets behind what it spans."""
-        content = self.argument()
-        self.skip_blanks()
-        if self.peek() == mark:
-            self.at += 1
-            label = self.argument()
-            if not WORDY.search(label):
-                raise _Unshown
-            content = f"{content} ({label})"
-        line.operand(content)
-
-    def dropped(self, line: _Line, _: str) -> None:
-        if self.peek()[:1] == "*":
-            self.argument()
-        self.option()
-        self.raw()
-
-    def space(self, line: _Line, _: str) -> None:
-        self.dropped(line, _)
-        line.text += " "
-
-    def colored(self, line: _Line, _: str) -> None:
-        self.option()
-        self.raw()
-        line.operand(self.argument())
-
-    def chemistry(self, line: _Line, _: str) -> None:
-        shown = chemical(self.raw())
-        if not shown:
-            raise _Unshown
-        line.operand(shown)
-
-    def unknown(self, line: _Line, _: str) -> None:
-        raise _Unshown
+        scripts = {"_": self.option(), "^": self.argument()}
+        return EXPLICIT + sign + "".join(_script(*script, on_line=True) for script in scripts.items()) + EXPLICIT
 
 
-def _fraction(line: _Line, above: str, below: str) -> None:
-    above, below = above.strip(), below.strip()
-    if not above or not below:
-        raise _Unshown
-    if not PRODUCT.fullmatch(above):
-        above = f"({above})"
-    if not FACTOR.fullmatch(below):
-        below = f"({below})"
-    start = len(line.text)
-    if line.gap is ARGUMENTS:  # ln(a/b)
-        line.operand(f"({above}/{below})")
-        return
-    # 1/2πr is half of πr; a/b c and 1/(2a) c, else c would be read with what is below.
-    line.apart(f"{above}/{below}", AFTER_NUMBER if below.isdecimal() else BRACKETS)
-    line.unit = start
-
-
-def _moved(mark: str, content: str, base: str) -> str:
-    """A script raised or lowered, or '' where it cannot be."""
-    if mark == "^":
-        if content and all(char in "°∘′'†‡" for char in content):
-            return content.replace("∘", "°")
-        if content in ("o", "ο") and base[-1:].isdecimal():  # 90^o
-            return "°"
-    shown = superscript(content) if mark == "^" else subscript(content)
-    return shown if shown != content else ""
-
-
-def _on_line(mark: str, content: str) -> str:
-    atom = EXPONENT if mark == "^" else INDEX
-    return mark + (content if atom.fullmatch(content) else f"({content})") if content else ""
-
-
-PLAIN_SIGNS = tuple("=+-−*/<>:|≤≥≠→")
-SIGN_CHARACTERS = {*SIGNS.values()}
-WORDLIKE = re.compile(r"\w|[?!]")
-UNKNOWN = (_Reader.unknown, "")
-SINGLE = dict.fromkeys(",:;> \n", (_Reader.blank, "")) | dict.fromkeys("!/-", (_Reader.switch, ""))
-SINGLE |= {sign: (_Reader.plain, sign) for sign in "{}%$#_&"} | {"|": (_Reader.plain, "‖")}
-# Of each command: what reads it, and what that is given.
-COMMANDS: dict[str, tuple[Callable[[_Reader, _Line, object], None], object]] = SINGLE | {
-    name: (read, value)
-    for read, values in (
-        (_Reader.letter, LETTERS),
-        (_Reader.large, LARGE),
-        (_Reader.opening, OPENING),
-        (_Reader.closing, CLOSING),
-        (_Reader.accent, ACCENTS),
-        (_Reader.word, FUNCTIONS | WORDS),
-        (_Reader.sign, SIGNS),  # \div is ÷
-        (_Reader.blank, dict.fromkeys(TEX["spaces"].split(), "")),
-        (_Reader.switch, dict.fromkeys(TEX["switches"].split(), "")),
-        (_Reader.font, dict.fromkeys(TEX["fonts"].split(), {}) | dict.fromkeys(("mathbb", "Bbb"), BLACKBOARD)),
-        (_Reader.dropped, dict.fromkeys(TEX["dropped"].split(), "")),
-        (_Reader.space, dict.fromkeys(TEX["blanks"].split(), "")),
-        (_Reader.fraction, dict.fromkeys(("frac", "dfrac", "tfrac", "cfrac", "sfrac", "nicefrac"), "")),
-        (_Reader.binomial, dict.fromkeys(("binom", "dbinom", "tbinom"), "")),
-        (_Reader.over, {"over": "over", "choose": "choose"}),
-        (_Reader.modulus, dict.fromkeys(("bmod", "mod"), "")),
-        (_Reader.modulo, {"pmod": "", "pod": ""}),
-        (_Reader.labelled, {"overset": "^", "stackrel": "^", "underset": "_"}),
-        (_Reader.arrow, {"xrightarrow": "→", "xleftarrow": "←", "xleftrightarrow": "↔"}),
-        (_Reader.brace, {"underbrace": "_", "overbrace": "^"}),
-        (_Reader.colored, {"textcolor": "", "colorbox": ""}),
-        (_Reader.named, {"operatorname": "", "operatornamewithlimits": ""}),
-        (_Reader.root, {"sqrt": ""}),
-        (_Reader.left, {"left": ""}),
-        (_Reader.right, {"right": ""}),
-        (_Reader.negated, {"not": ""}),
-        (_Reader.chemistry, {"ce": ""}),
-        (_Reader.plain, {"colon": ": "}),
-    )
-    for name, value in values.items()
+SPECIAL = {"", *"\\{}&~^_"}  # what tokens that are no text begin with; the end is ""
+SCRIPT_MARKS = {"^", "_"}
+INFIX = {"\\over": "/", "\\choose": "C"}
+# What reads the commands of each table of formulas.toml.
+READERS: dict[str, Callable[[_Reader, str], str]] = {
+    "characters": lambda _, shown: shown,
+    "letters": lambda _, letter: letter + NAME,
+    "signs": lambda _, sign: sign + SIGN,
+    "opening": lambda _, bracket: bracket + TIGHT,
+    "closing": lambda _, bracket: TIGHT + bracket,
+    "spaces": lambda *_: EXPLICIT,
+    "switches": lambda *_: NAME,
+    "modulo": lambda reader, mod: f"{EXPLICIT}({mod} {reader.argument()})",
+    "words": _Reader.function,
+    "large": _Reader.large,
+    "accents": _Reader.accent,
+    "fonts": _Reader.font,
+    "dropped": _Reader.dropped,
+    "fractions": _Reader.fraction,
+    "roots": _Reader.root,
+    "left": lambda reader, _: reader.argument().translate(ALPHABETS["delimiters"]) + TIGHT,
+    "right": lambda reader, _: TIGHT + reader.argument().translate(ALPHABETS["delimiters"]),
+    "arrows": _Reader.arrow,
+    "labelled": _Reader.labelled,
+    "negated": _Reader.negated,
+    "chemistry": lambda reader, _: _needed(chemical(reader.argument())),
 }
+# Of each command: what reads it, and what that is given.
+COMMANDS = {f"\\{name}": (_Reader.function, name) for name in FUNCTIONS} | {
+    f"\\{name}": (read, value)
+    for kind, read in READERS.items()
+    for value, names in TEX[kind].items()
+    for name in names.split()
+}
+COMMANDS |= dict.fromkeys(("~", "\\ ", "\\"), (READERS["spaces"], ""))

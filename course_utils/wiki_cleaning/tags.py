@@ -18,7 +18,7 @@ UNREAD = re.compile(rf"<!--|<({RAW})\b([^<>]*+)(?<!/)>", re.I)
 UNREAD_END = {tag: re.compile(rf"</{tag}\s*>", re.I) for tag in ZHWIKI["tags"]["raw"]} | {None: re.compile("-->")}
 REF = re.compile(r"<ref\b[^<>]*/>|<ref\b[^<>]*+>[^<]*+(?:<(?!/?ref\b)[^<]*+)*+</ref\s*>", re.I)
 REF_AROUND = re.compile(r"<ref\b[^<>]*+>[^<\n]*+(?:(?:\n(?!\n)|<(?!/?ref\b))[^<\n]*+)*+</ref\s*>", re.I)  # others
-# 10<sup>6</sup>, km<sup>2</sup>, ''x''<sup>2</sup>, and what has no raised characters: 2<sup>1/3</sup>; not 1<sup>st</sup>
+# 10<sup>6</sup>, ''x''<sup>2</sup>, and what has no raised characters: 2<sup>1/3</sup>; not 1<sup>st</sup>
 EXPONENT = re.compile(
     r"<(?<=[0-9A-Za-z)'\]}>]<)sup\b[^<>]*>\s*(?:''|<i>)?"
     r"(?:([-−]?\d{1,4})|([a-z]|\w{1,4}[/+−-]\w{1,4}))(?:''|</i>)?\s*</sup\s*>",
@@ -75,7 +75,7 @@ def without_tags(text: str) -> tuple[str, bool]:
         text = POEM.sub(lambda m: HARD_BREAK + m[1].replace("\n", HARD_BREAK) + HARD_BREAK, text)
     if "''<" in text:
         text = TAG_IN_QUOTES.sub("\u200b", text)
-    if text[0] == ";" or "\n;" in text:  # a colon within a tag does not end a term
+    if text.startswith(";") or "\n;" in text:  # a colon within a tag does not end a term
         text = TERM_LINE.sub(lambda line: TAGGED.sub(lambda m: m[0].replace(":", COLON), line[0]), text)
     return TAG.sub("", BREAK.sub(HARD_BREAK, text)), protected
 

@@ -21,7 +21,9 @@ Family = tuple[str, tuple[str, ...], Renderer | None]
 UNKNOWN, RULES = "unknown", "conversion rules"
 PIPE = "\ufdd6"  # what {{!}} shows while it must not be read as a separator
 ASIDE, ASIDE_END = "\ufdee\ufdef"  # brackets of {{BD}}, which are left out where the writer opened some already
-LANGUAGE_NAMES, CURRENCIES, COUNTRIES = ZHWIKI["languages"], ZHWIKI["currencies"], ZHWIKI["countries"]
+LANGUAGE_NAMES, LANGUAGE_CODES = ZHWIKI["languages"], ZHWIKI["iso639_3"]
+CURRENCIES, COUNTRIES = ZHWIKI["currencies"], ZHWIKI["countries"] | ZHWIKI["country_names"]
+LETTER, LATIN = re.compile(r"[^\W\d_]"), re.compile(r"[\W\d_]*[A-Za-z\u00c0-\u024f\u1e00-\u1eff]")
 
 
 def given(args: list[str], named: dict[str, str], *places: int | str) -> str:
@@ -80,7 +82,7 @@ def death_and_age(name: str, args: list[str], named: dict[str, str]) -> str:
     return date(name, args, named) + (f"（{years}岁）" if years else "")
 
 
-IDEOGRAPH = re.compile("[\u3400-\u9fff]")
+IDEOGRAPH = re.compile("[\u3400-\u9fff「」『』]")  # and the quotation marks that conversion changes
 
 
 def as_written(*parts: str) -> str:
@@ -90,12 +92,17 @@ def as_written(*parts: str) -> str:
 
 
 def foreign_name(name: str, args: list[str], named: dict[str, str]) -> str:
-    """{{lang-en|Beijing}} and {{langx|en|Beijing}} -> 英语：Beijing."""
+    """{{lang-en|Beijing}}, {{langx|en|Beijing}} -> 英语：Beijing; {{rus|Киев|Kiyev}} -> 俄语：Киев，罗马化：Kiyev."""
     code = name.partition("-")[2]
     if not code and args:
         code, *args = args
     code = code.strip().lower()
-    text = as_written(first(args, named))
+    text, letters = as_written(first(args, named)), given(args, named, "translit", 2)
+    if text and not LATIN.match(text) and LATIN.match(letters):
+        text += f"，罗马化：{letters}"
+    if text and (literal := given(args, named, "lit", "translation")):
+        text += f"，直译：“{literal}”"
+    code = LANGUAGE_CODES.get(code, code)
     language = LANGUAGE_NAMES.get(code) or LANGUAGE_NAMES.get(code.partition("-")[0])
     return f"{language}：{text}" if language and text and named.get("label") != "none" else text
 
@@ -108,27 +115,9 @@ def in_language(name: str, args: list[str], named: dict[str, str]) -> str:
 
 def japanese_name(name: str, args: list[str], named: dict[str, str]) -> str:
     """{{nihongo|东京|東京|Tōkyō}} -> 东京（日语：東京，Tōkyō）."""
-    shown, foreign = given(args, named, 1), as_written("，".join(filter(None, args[1:4])))
-    return f"{shown}（日语：{foreign}）" if shown and foreign else shown or foreign
-
-
-def japanese(name: str, args: list[str], named: dict[str, str]) -> str:
-    """{{jpn|j=東京|hg=とうきょう}} -> 日语：東京／とうきょう."""
-    text = as_written(given(args, named, "j", 1, "text"), given(args, named, "hg", "k", "kk"))
-    return f"日语：{text} {named.get('rm', '')}".strip() if text else ""
-
-
-def korean(name: str, args: list[str], named: dict[str, str]) -> str:
-    """{{korean|hangul=서울|hanja=漢城}} -> 韩语：서울／漢城."""
-    text = as_written(given(args, named, "hangul", "h", 1, "text"), given(args, named, "hanja", "hj", 2))
-    return text and f"韩语：{text}"
-
-
-def chinese_forms(name: str, args: list[str], named: dict[str, str]) -> str:
-    """{{zh|s=简|t=簡|p=jiǎn}} -> 简体：简；繁体：簡；拼音：jiǎn."""
-    labels = {"c": "中文", "s": "简体", "t": "繁体", "p": "拼音", "w": "威妥玛拼音", "j": "粤拼", "l": "直译"}
-    shown = [f"{label}：{as_written(named[key])}" for key, label in labels.items() if named.get(key)]
-    return "；".join(shown) or first(args, named)
+    names = [*args[1:2], named.get("romaji", ""), *args[2:4], named.get("extra", "")]
+    shown, foreign = given(args, named, 1), as_written("，".join(filter(None, names)))
+    return (f"{shown}（日语：{foreign}）" if shown and foreign else shown or foreign) + named.get("extra2", "")
 
 
 def ruby(name: str, args: list[str], named: dict[str, str]) -> str:
@@ -142,7 +131,7 @@ def interlanguage_link(name: str, args: list[str], named: dict[str, str]) -> str
     shown = named.get("d")
     if shown and not re.fullmatch(r"Q\d+", shown):  # the number of a Wikidata item
         return shown
-    return given(args, named, 3, 1, "text", 2)
+    return given(args, named, "zh", 3, 1, "text", 2)
 
 
 def multilingual_link(name: str, args: list[str], named: dict[str, str]) -> str:
@@ -175,18 +164,23 @@ def grouped_number(name: str, args: list[str], named: dict[str, str]) -> str:
 
 
 def value(name: str, args: list[str], named: dict[str, str]) -> str:
-    """{{val|1.67|0.01|e=-27|u=kg}} -> 1.67±0.01×10⁻²⁷ kg."""
-    text = first(args, named).replace(",", "")
-    if len(args) > 2:
-        text += f"+{args[1]}−{args[2]}"
+    """{{val|1.67|0.01|e=-27|u=kg}} -> 1.67±0.01×10⁻²⁷ kg, {{val|5|to|16|u=km2}} -> 5至16 km²."""
+    numbers = [arg.replace(",", "") for arg in args]
+    if named.get("fmt") == "commas":
+        numbers = list(map(units.grouped, numbers))
+    power = "×10" + exponent(named["e"]) if named.get("e") else ""
+    text = "".join(numbers[:1])
+    if len(args) > 2 and args[1] in units.RANGES:
+        text += f"{power}{units.RANGES[args[1]]}{numbers[2]}"
+    elif len(args) > 2:
+        text += f"+{numbers[1]}−{numbers[2]}"
     elif len(args) > 1 and args[1]:
-        text += f"±{args[1]}"
-    if named.get("e"):
-        text += "×10" + exponent(named["e"])
+        text += args[1] if args[1].startswith("(") else f"±{numbers[1]}"
     unit = given(args, named, "u", "ul")
     if per := given(args, named, "up", "upl"):
         unit += f"/{per}"
-    return f"{named.get('p', '')}{text}{' ' + unit if unit and unit != '%' else unit}{named.get('s', '')}"
+    unit = re.sub(r"(?<=[A-Za-z])[-−]?\d\b", lambda match: exponent(match[0]), unit)
+    return f"{named.get('p', '')}{text}{power}{' ' + unit if unit and unit != '%' else unit}{named.get('s', '')}"
 
 
 def fraction(name: str, args: list[str], named: dict[str, str]) -> str:
@@ -204,8 +198,13 @@ def exponent(text: str) -> str:
 
 def coordinates(name: str, args: list[str], named: dict[str, str]) -> str:
     """{{coord|39|54|N|116|23|E}} -> 39°54′N 116°23′E; in the title of the page it shows nothing in the text."""
-    if "inline" not in named.get("display", "inline"):
+    if not re.fullmatch(r"|i|it|ti|.*inline.*", named.get("display", "")):
         return ""
+    if len(args) > 1 and not {"N", "S", "E", "W"} & {arg.upper() for arg in args}:  # decimal degrees with signs
+        pairs = [arg for arg in args[:2] if re.fullmatch(r"[-−]?[\d.]+", arg)]
+        return " ".join(
+            f"{arg.lstrip('-−')}°{ways[arg[0] in '-−']}" for arg, ways in zip(pairs, ("NS", "EW"), strict=False)
+        )
     text, numbers = "", 0
     for arg in args:
         if re.fullmatch(r"-?[\d.]+", arg):
@@ -227,6 +226,39 @@ def flag(name: str, args: list[str], named: dict[str, str]) -> str:
     return COUNTRIES.get(place.lower(), place)
 
 
+def country(name: str, args: list[str], named: dict[str, str]) -> str:
+    """{{CHN}} and {{USA|1896}}, a flag of that time -> 中国, 美国. What another template of that name shows stays."""
+    text = given(args, named, "name", 1)
+    return text if LETTER.search(text) and not text.isascii() else COUNTRIES[name.lower()]
+
+
+ERAS = (("令和", 2019), ("平成", 1989), ("昭和", 1926), ("大正", 1912), ("明治", 1868))
+
+
+def japanese_year(name: str, args: list[str], named: dict[str, str]) -> str:
+    """{{和暦|1942}} -> 1942年（昭和17年）; the year an era begins belongs to two and is shown alone."""
+    year = first(args, named)
+    begins = {int(year) - start + 1: era for era, start in ERAS if re.fullmatch(r"\d{4}", year) and int(year) >= start}
+    nth = min(begins, default=1)
+    return year and f"{year}年" + (f"（{begins[nth]}{nth}年）" if nth > 1 else "")
+
+
+def plus_minus(name: str, args: list[str], named: dict[str, str]) -> str:
+    """{{±|0.1}} -> ±0.1, {{±|2|1}} -> +2−1; {{pm|text}} is another template."""
+    if LETTER.search("".join(args)):
+        return first(args, named)
+    return "+" + "−".join(args) if len(args) > 1 else "±" + "".join(args)
+
+
+def percentage(name: str, args: list[str], named: dict[str, str]) -> str:
+    """{{percentage|1|3|1}} -> 33.3%: the third argument says how many decimals."""
+    try:
+        share, whole, *places = (float(arg.replace(",", "")) for arg in args[:3])
+        return f"{100 * share / whole:.{int(*places)}f}%"
+    except (ValueError, ArithmeticError):
+        return first(args, named) and first(args, named).rstrip("%") + "%"
+
+
 def quotation(name: str, args: list[str], named: dict[str, str]) -> str:
     """{{quote|text|author|work}} -> the text in a paragraph of its own, then ——author，work."""
     text = given(args, named, 1, "text", "quote", "content")
@@ -239,42 +271,79 @@ def quotation(name: str, args: list[str], named: dict[str, str]) -> str:
 SHORT: dict[str, Renderer] = {
     # {{as of|2020|1}} -> 截至2020年1月
     "as_of": lambda name, args, named: named.get("alt") or "截至" + date(name, args, named),
+    "arxiv": lambda name, args, named: (
+        "arXiv:" + "/".join(filter(None, (named.get("archive"), given(args, named, 1, "id", "eprint"))))
+    ),
     "block": lambda name, args, named: f"\n\n{last(args, named) or named.get('content', '')}\n\n",
+    "braket": lambda name, args, named: (
+        ("⟨" if first(args, named).startswith("bra") else PIPE)
+        + PIPE.join(args[1:3])
+        + ("⟩" if first(args, named).endswith("ket") else PIPE)
+    ),  # {{braket|ket|ψ}} -> |ψ⟩
     "chemistry": lambda name, args, named: chemical("".join(args)),  # {{chem|H|2|O}} and {{chem2|H2O}} -> H2O
     "circa": lambda name, args, named: "约" + "–".join(filter(None, args[:2])),  # {{circa|1500}} -> 约1500
     "condition": lambda name, args, named: given(args, named, 2 if first(args, named) else 3),  # {{#if:text|then|else}}
     "convert": lambda name, args, named: units.convert(args, named),  # {{convert|30|m|ft}} -> 30米（98英尺）
     "convert_short": lambda name, args, named: units.convert(args, {"abbr": "on", **named}),
-    "country": lambda name, args, named: COUNTRIES[name],  # {{CHN}} -> 中国
+    # {{currency|5|USD}} -> $5
+    "currency": lambda name, args, named: (
+        CURRENCIES.get("".join(args[1:2]).lower(), "") + units.grouped(first(args, named))
+    ),
     "formula": lambda name, args, named: readable(first(args, named)),
     "inline_items": lambda name, args, named: f"\n\n{args[0]}\n\n" if len(args) == 1 else " · ".join(args),
     "items": lambda name, args, named: "\n\n" + "\n\n".join(args) + "\n\n",  # {{ubl|甲|乙}} -> a line an item
     "joined": lambda name, args, named: "".join(args),  # {{gaps|1|234}} -> 1234
     "keys": lambda name, args, named: "+".join(args),  # {{key press|Ctrl|C}} -> Ctrl+C
+    "language_template": lambda name, args, named: foreign_name(f"lang-{name}", args, named),
     "last": lambda name, args, named: last(args, named),  # {{color|red|红}} -> 红
     "money": lambda name, args, named: CURRENCIES[name] + units.grouped(first(args, named)),  # {{US$|5}} -> $5
     "nuclide": lambda name, args, named: given(args, named, 2) + first(args, named),  # {{nuclide|U|235}} -> 235U
     "power": lambda name, args, named: "10" + exponent(first(args, named)),  # {{10^|6}} -> 10⁶
     "raised": lambda name, args, named: exponent(first(args, named)),  # {{sup|2}} -> ²
     "root": lambda name, args, named: "√" + first(args, named),
-    "times_power": lambda name, args, named: "×10" + exponent(first(args, named)),  # {{e|6}} -> ×10⁶
+    "solar_mass": lambda name, args, named: f"{first(args, named)} M☉".strip(),  # {{solar mass|0.12}} -> 0.12 M☉
+    "stacked": lambda name, args, named: exponent(given(args, named, "p", 1)) + given(args, named, "b", 2),
+    "sub_and_sup": lambda name, args, named: "".join(args[:2]) + exponent("".join(args[2:3])),  # {{subsup|x|1|2}}
+    # {{e|6}} -> ×10⁶
+    "times_power": lambda name, args, named: (
+        "×10" + exponent(args[0]) if args and len(args[0]) < 5 else first(args, named)
+    ),
     "written_first": lambda name, args, named: as_written(first(args, named)),  # {{lj|東京}} -> 東京
 }
 
 
-def _family(line: dict) -> Family:
-    """A line of the table in ``zhwiki.toml``, whose head says what it can hold."""
-    names, render = line["names"], None
-    if name := line.get("renderer"):
-        render = SHORT.get(name) or globals()[name]
-    elif "shows" in line:
-        render = lambda name, args, named: given(args, named, *line["shows"])  # noqa: E731
-    elif "text" in line:
-        render = lambda name, args, named: line["text"]  # noqa: E731
-    return line["family"], tuple(ZHWIKI[names] if isinstance(names, str) else names), render
+def _renderer(line: dict) -> Renderer | None:
+    """What a line of the table in ``zhwiki.toml`` says of its templates; its head says what it can hold."""
+
+    def in_scripts(name: str, args: list[str], named: dict[str, str]) -> str:
+        texts = ((form, as_written(given(args, named, *places))) for form, *places in line["forms"])
+        shown = "".join(form.format(text) for form, text in texts if text).lstrip("；，／ ")
+        return shown and line.get("label", "") + shown
+
+    def formatted(name: str, args: list[str], named: dict[str, str]) -> str:
+        shown = [given(args, named, *line["shows"])] if "shows" in line else args
+        return line["format"].format(*shown, "", "") if shown and shown[0] else ""
+
+    def constant(name: str, args: list[str], named: dict[str, str]) -> str:
+        return args[0] if args and LETTER.search(args[0]) else line["text"]
+
+    if "renderer" in line:
+        return SHORT.get(line["renderer"]) or globals()[line["renderer"]]
+    kinds = {"forms": in_scripts, "format": formatted, "text": constant}
+    kinds["words"] = lambda name, args, named: line["words"].get(first(args, named).lower(), "")
+    kinds["shows"] = lambda name, args, named: given(args, named, *line["shows"])
+    return next((kinds[kind] for kind in kinds if kind in line), None)
 
 
-FAMILIES: tuple[Family, ...] = tuple(map(_family, ZHWIKI["families"]))
+def _names(line: dict) -> tuple[str, ...]:
+    """The templates of a line. Those of countries are in upper case: {{vie}} is not {{VIE}}; but {{China}} is."""
+    names = line["names"]
+    if names != "countries":
+        return tuple(ZHWIKI[names] if isinstance(names, str) else names)
+    return tuple(name if len(name) > 4 and name.replace(" ", "").isalpha() else name.upper() for name in ZHWIKI[names])
+
+
+FAMILIES: tuple[Family, ...] = tuple((line["family"], _names(line), _renderer(line)) for line in ZHWIKI["families"])
 
 
 @cache

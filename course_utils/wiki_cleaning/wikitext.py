@@ -69,7 +69,7 @@ NAMED = re.compile(r"[\w -]{1,30}")
 # the report. A sign may be shown on purpose, by <nowiki> for one; so a count is a reason to look, not a proof.
 RESIDUE = re.compile(
     r"\{\{|\}\}|\[\[|\]\]|-\{|\}-|\{\||\|\}|'''|__[A-Z]+__"  # brackets of wikitext, bold, magic words
-    rf"|</?(?:{RAW}|{BLOCK}|{INLINE})\b[^<>\n]*>|<!--|-->|&(?:nbsp|amp|lt|gt|ndash|mdash|quot|#\d+);"  # HTML
+    rf"|</?(?:{RAW}|{BLOCK}|{INLINE})\b[^<>\n]*>|<!--|&(?:nbsp|amp|lt|gt|ndash|mdash|quot|#\d+);"  # HTML
     r"|\[(?:https?:)?//|\bthumb\||(?:File|Image|Category):[^\s|]+\.(?:jpe?g|png|svg|gif)\b"  # links and pictures
     r"|(?m:^[ \t]*(?:\|[-+}]?|!(?!=)|[*#;:=]+)(?=[\s\w]))"  # rows, lists and headings
     r"|\\(?:frac|sqrt|mathrm|mathbf|left|right|text|begin|end)\b"  # TeX
