@@ -224,6 +224,11 @@ def test_hostile_formulas_take_no_time(part, monkeypatch):
 
 
 def test_chemistry_is_typed_as_chemists_do():
-    assert chemical("H2SO4") == "H2SO4" and chemical("SO4^{2-}") == "SO42-"
+    assert (
+        chemical("H2SO4") == "H2SO4"
+        and chemical("SO4^{2-}") == "SO42-"
+        and chemical("{S2O5}^{2-}") == "S2O52-"
+        and chemical("H2S_{n}O6") == "H2SnO6"
+    )
     assert chemical("2H2 + O2 -> 2H2O") == "2H2 + O2 → 2H2O"
     assert chemical("N2 + 3H2 <=> 2NH3") == "N2 + 3H2 ⇌ 2NH3" and chemical(r"\alpha-D") == ""

@@ -142,6 +142,8 @@ def test_what_a_reader_sees_is_kept(wikitext, seen):
         ("四声。{{sfnp|B}}{{rp|42}}。右图。\n<ref>a</ref>。以下", "四声。右图。以下"),
         ("* {{flagicon|USA}} - [[NASA]]\n*{{未知}}：东京\n: # 注释", "NASA\n东京\n# 注释"),
         ("== 参数 ==\n{|\n|1\n|}\n来源：<ref>a</ref>\n== 节 ==\n正文的来源：<ref>a</ref>甲", "节\n正文的来源：甲"),
+        ("擦音{{IPA|*ɣ-}}或{{IPA|*ɦ-}}，读{{IPA|en|[x]}}。甲（{{IPA|y}}）、{{IPA|z}}。", "擦音*ɣ-或*ɦ-，读[x]。甲。"),
+        ("多了一项\n{{Equation box 1|equation=<math>Q=1</math>}}\n即为", "多了一项\nQ=1\n即为"),
         # tables that lay out lists or prose (https://www.mediawiki.org/wiki/Help:Tables)
         ("{|\n|valign=top|\n* 甲\n* 乙\n|width=50%|\n* 丙\n|}\n正文。", "甲\n乙\n丙\n正文。"),
         (

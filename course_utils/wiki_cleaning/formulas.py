@@ -115,7 +115,8 @@ def readable(tex: str) -> str:
 
 def chemical(formula: str) -> str:
     """A formula of ``<chem>`` or ``{{chem}}`` as chemists type it: H2O, SO42-, 2H2 + O2 → 2H2O; '' where it is more."""
-    text = re.sub(r"[_^]\{?([0-9+−-]+)\}?", r"\1", formula)
+    text = re.sub(r"[_^]\{?([0-9+−-]+|[a-z](?![a-z]))\}?", r"\1", formula)
+    text = re.sub(r"\{([^{}\\]*)\}", r"\1", text)  # a group, {S2O5}^{2-}
     text = re.sub(r"\s*(?:<=+>>?|<<=+>|<-+>)\s*", " ⇌ ", text)
     text = re.sub(r"\s*<?(?:->|→)(?:\[[^\]]*\])?\s*", " → ", text)
     return "" if re.search(r"[\\{}]", text) else " ".join(text.split())

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from functools import cache
 from itertools import chain
 
-from .marks import FENCE, FENCE_END, PROTECTED, RULE
+from .marks import FENCE, FENCE_END, KEPT, PROTECTED, RULE
 from .regional_words import mainland
 from .tables import ZHWIKI
 
@@ -43,7 +43,7 @@ QUOTATION_MARKS = tuple(zip("「」『』", "“”‘’", strict=True))
 # OpenCC's t2s leaves 著 alone, because it is simplified too, in 著作 and 显著. Elsewhere it is 着: 随着, 着陆.
 PARTICLE = re.compile("(?<![所合编原名专论遗巨昭卓显土译拙撰主])著(?![作名称者书述录译《〈于成文有明：:）)])")
 # t2s also takes simplified text: 乾 there is no 干 in the name of a place.
-KEPT = "\ufdd2"
+CONVERTIBLE = re.compile("[\u3400-\u9fff「」『』]")
 PLACE_NAME = re.compile("乾(?=[县縣州安宁寧])")
 
 
@@ -263,6 +263,11 @@ def _description(words: dict[str, str], one_way: dict[str, dict[str, str]]) -> s
 def _plain(word: str) -> str:
     """A word of a rule as it stands in the text when rules are applied: without markup and signs."""
     return html.unescape(SIGNS.sub("", word).replace("''", "")).strip()
+
+
+def as_written(text: str) -> str:
+    """Text of another language or of a program: what would be converted is fenced, 東京 stays 東京."""
+    return fence(text) if CONVERTIBLE.search(text) else text
 
 
 def fence(text: str) -> str:

@@ -7,6 +7,8 @@ its input first.
 import re
 
 FENCE, FENCE_END = "\ufdd0", "\ufdd1"  # around text that no conversion may touch
+KEPT = "\ufdd2"  # a character while OpenCC must not see it
+SPOKEN, SPOKEN_END = "\ufdd3\ufdd4"  # around a pronunciation, which is dropped where it is an aside
 PIPE = "\ufdd6"  # what {{!}} shows while it must not be read as a separator
 HOLE = "\ufdd7"  # where something was dropped
 RULE = "\ufde9"  # where conversion rules begin to hold; a private character with their number follows

@@ -9,7 +9,7 @@ import re
 from functools import lru_cache
 
 from .language_conversion import to_simplified
-from .marks import HOLE, LOST_BLOCK, LOST_FORMULA, STAND_INS
+from .marks import HOLE, LOST_BLOCK, LOST_FORMULA, SPOKEN, SPOKEN_END, STAND_INS
 from .tables import ZHWIKI
 
 DROPPED_SECTIONS = frozenset(ZHWIKI["dropped_sections"])
@@ -56,6 +56,7 @@ LABEL = re.compile(
     rf"|(?<=\n)[*#:;]* ?(?:[资資]料)?(?:[来來]源|出[处處]|[注註])[：:] ?(?={HOLE}+(?:\n|\Z))"
 )
 LEADING = re.compile(rf"(\n[*#:;]+) *{HOLE} *(?:[-–—－·•]+ +|[：:，、] *)?")
+PRONUNCIATION = re.compile(f"{SPOKEN}([^{SPOKEN_END}]*){SPOKEN_END}")
 # Where a sentence needs its formula: 其中。 and 当时 are empty or false without it, 矩阵的行列式 is not.
 NEEDED_FORMULA = re.compile(
     rf"(其中|任意|因此|因而|[从從]而|使得?|[满滿]足|[给給]定|表示|定[义義]|[当當若设設令即为為是由从從在于於对對与與和或及将將把取记記称稱以到至则則得故如的个個]"
@@ -69,6 +70,8 @@ def tidy(text: str) -> str:
 
     A formula that no line can show leaves the word for one where its sentence would be false without it.
     """
+    if SPOKEN in text:
+        text = PRONUNCIATION.sub(_spoken, text)
     if LOST_FORMULA in text:
         text = NEEDED_FORMULA.sub(rf"\1{FORMULA}", text).replace(LOST_FORMULA, HOLE)
     if HOLE not in text:
@@ -102,6 +105,13 @@ def tidy(text: str) -> str:
             done.pop()
             left = done[-1]
     return "".join(done)
+
+
+def _spoken(match: re.Match) -> str:
+    """A pronunciation where it is a word of its sentence: 擦音[ɣ]或[ɦ]; in brackets, behind a comma it is an aside."""
+    before = match.string[max(match.start() - 80, 0) : match.start()].rpartition("\n")[2].rstrip(" ")
+    aside = max(before.rfind("（"), before.rfind("(")) > max(before.rfind("）"), before.rfind(")"))
+    return HOLE if aside or before[-1:] in OPENING + SEPARATORS_AND_STOP else match[1]
 
 
 def _close(left: str, right: str) -> tuple[str, str]:

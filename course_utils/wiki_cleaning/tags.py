@@ -8,7 +8,7 @@ shows gets stand-ins for its signs of markup, and ``wikitext`` gives these back 
 import re
 
 from . import formulas
-from .language_conversion import COLON, fence
+from .language_conversion import COLON, as_written
 from .marks import HARD_BREAK, HOLE, INTERNAL, LOST_FORMULA, PROTECTED
 from .tables import ZHWIKI
 
@@ -32,7 +32,6 @@ UNCONVERTED = re.compile(
     r"|<(\w+)\b[^<>]*\blang\s*=\s*[\"']?(?!zh)[a-z]{2,3}\b[^<>]*+>[^<]*+</\2\s*>",
     re.I,
 )
-IDEOGRAPH = re.compile("[\u3400-\u9fff「」『』]")
 RUBY_READING, RUBY_BRACKET = re.compile(r"<rt\b[^<>]*>([^<>]*)</rt>", re.I), re.compile(r"<rp>[^<>]*</rp>", re.I)
 INVISIBLE = re.compile(r"<(span|div|sup)\b[^<>]*(?:display:\s*none|\bnoprint\b)[^<>]*>[^<]*</\1\s*>", re.I)
 BREAK = re.compile(rf"<(?:br|hr)\b[^<>]*>|</?(?:{BLOCK})\b[^<>]*>", re.I)
@@ -68,7 +67,7 @@ def without_tags(text: str) -> tuple[str, bool]:
     if "display:" in text or "noprint" in text:
         text = INVISIBLE.sub("", text)
     if "<code" in text or "lang=" in text:
-        text = UNCONVERTED.sub(lambda m: fence(m[0]) if IDEOGRAPH.search(m[0]) and "-{" not in m[0] else m[0], text)
+        text = UNCONVERTED.sub(lambda m: m[0] if "-{" in m[0] else as_written(m[0]), text)
     if "able" in text:
         text = TABLE_TAG.sub(lambda m: "\n|}" if m[1] else "\n{|", text)
     if "<poem" in text:
@@ -127,4 +126,4 @@ def _raw(name: str, attributes: str, content: str) -> str:
         shown = content.translate(PROTECTED)
     else:
         return HOLE
-    return fence(shown) if IDEOGRAPH.search(shown) else shown
+    return as_written(shown)

@@ -10,20 +10,19 @@ import re
 from collections.abc import Callable
 from functools import cache, lru_cache
 
+from . import language_conversion as conversion
 from . import units
 from .formulas import chemical, readable, superscript
-from .language_conversion import fence
-from .paragraphs import HOLE
+from .marks import ASIDE, ASIDE_END, HOLE, PIPE, SPOKEN, SPOKEN_END
 from .tables import ZHWIKI
 
 Renderer = Callable[[str, list[str], dict[str, str]], str]
 Family = tuple[str, tuple[str, ...], Renderer | None]
 UNKNOWN, RULES = "unknown", "conversion rules"
-PIPE = "\ufdd6"  # what {{!}} shows while it must not be read as a separator
-ASIDE, ASIDE_END = "\ufdee\ufdef"  # brackets of {{BD}}, which are left out where the writer opened some already
 LANGUAGE_NAMES, LANGUAGE_CODES = ZHWIKI["languages"], ZHWIKI["iso639_3"]
 CURRENCIES, COUNTRIES = ZHWIKI["currencies"], ZHWIKI["countries"] | ZHWIKI["country_names"]
 LETTER, LATIN = re.compile(r"[^\W\d_]"), re.compile(r"[\W\d_]*[A-Za-z\u00c0-\u024f\u1e00-\u1eff]")
+ELEMENTS = ZHWIKI["elements"]
 
 
 def given(args: list[str], named: dict[str, str], *places: int | str) -> str:
@@ -82,13 +81,9 @@ def death_and_age(name: str, args: list[str], named: dict[str, str]) -> str:
     return date(name, args, named) + (f"（{years}岁）" if years else "")
 
 
-IDEOGRAPH = re.compile("[\u3400-\u9fff「」『』]")  # and the quotation marks that conversion changes
-
-
 def as_written(*parts: str) -> str:
     """Text of another language, a ／ between its parts: its ideographs are not converted, 東京 stays 東京."""
-    text = "／".join(filter(None, parts))
-    return fence(text) if IDEOGRAPH.search(text) else text
+    return conversion.as_written("／".join(filter(None, parts)))
 
 
 def foreign_name(name: str, args: list[str], named: dict[str, str]) -> str:
@@ -115,8 +110,8 @@ def in_language(name: str, args: list[str], named: dict[str, str]) -> str:
 
 def japanese_name(name: str, args: list[str], named: dict[str, str]) -> str:
     """{{nihongo|东京|東京|Tōkyō}} -> 东京（日语：東京，Tōkyō）."""
-    names = [*args[1:2], named.get("romaji", ""), *args[2:4], named.get("extra", "")]
-    shown, foreign = given(args, named, 1), as_written("，".join(filter(None, names)))
+    names = [as_written(*args[1:2]), named.get("romaji", ""), *args[2:4], named.get("extra", "")]
+    shown, foreign = given(args, named, 1), "，".join(filter(None, names))
     return (f"{shown}（日语：{foreign}）" if shown and foreign else shown or foreign) + named.get("extra2", "")
 
 
@@ -281,6 +276,10 @@ SHORT: dict[str, Renderer] = {
         + ("⟩" if first(args, named).endswith("ket") else PIPE)
     ),  # {{braket|ket|ψ}} -> |ψ⟩
     "chemistry": lambda name, args, named: chemical("".join(args)),  # {{chem|H|2|O}} and {{chem2|H2O}} -> H2O
+    # {{化學式|鈀|氯|2}} -> PdCl2
+    "chemistry_by_name": lambda name, args, named: chemical(
+        "".join(ELEMENTS.get(conversion.to_simplified()(arg), arg) for arg in args)
+    ),
     "circa": lambda name, args, named: "约" + "–".join(filter(None, args[:2])),  # {{circa|1500}} -> 约1500
     "condition": lambda name, args, named: given(args, named, 2 if first(args, named) else 3),  # {{#if:text|then|else}}
     "convert": lambda name, args, named: units.convert(args, named),  # {{convert|30|m|ft}} -> 30米（98英尺）
@@ -302,6 +301,7 @@ SHORT: dict[str, Renderer] = {
     "raised": lambda name, args, named: exponent(first(args, named)),  # {{sup|2}} -> ²
     "root": lambda name, args, named: "√" + first(args, named),
     "solar_mass": lambda name, args, named: f"{first(args, named)} M☉".strip(),  # {{solar mass|0.12}} -> 0.12 M☉
+    "spoken": lambda name, args, named: f"{SPOKEN}{last(args, named)}{SPOKEN_END}",
     "stacked": lambda name, args, named: exponent(given(args, named, "p", 1)) + given(args, named, "b", 2),
     "sub_and_sup": lambda name, args, named: "".join(args[:2]) + exponent("".join(args[2:3])),  # {{subsup|x|1|2}}
     # {{e|6}} -> ×10⁶
