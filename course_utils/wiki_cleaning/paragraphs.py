@@ -49,12 +49,10 @@ SEPARATORS_AND_STOP = SEPARATORS + "。"
 ENDS, STARTS = frozenset(OPENING + " "), frozenset(CLOSING)  # what a hole beside it may leave in the wrong
 # Brackets whose words are all gone: （⇒） of two templates and an arrow.
 OPENS, CLOSES = re.compile(r"[（(][^\w（(）)\n]*$"), re.compile(r"[^\w（(）)\n]{0,8}[）)]")
-# What announces a pronunciation goes with it: （[[IPA]]: {{IPA|…}}）
-# and of the sources of what is above it; a picture that leads a list item goes with the dash after it.
-LABEL = re.compile(
-    rf"(?:IPA|国际音标|國際音標|音标|音標|[发發读讀]音)\s*[：:]?\s*(?={HOLE}[\s，、；）)])"
-    rf"|(?<=\n)[*#:;]* ?(?:[资資]料)?(?:[来來]源|出[处處]|[注註])[：:] ?(?={HOLE}+(?:\n|\Z))"
-)
+# What announces a pronunciation goes with it, （[[IPA]]: {{IPA|…}}）, and so does what announces a source.
+ANNOUNCED = re.compile(r"(?:IPA|国际音标|國際音標|音标|音標|[发發读讀]音)\s*[：:]?\s*$")
+SOURCE = re.compile(r"(?<=\n)[*#:;]* ?(?:[资資]料)?(?:[来來]源|出[处處]|[注註])[：:] ?$")
+# A picture that leads a list item goes with the dash after it.
 LEADING = re.compile(rf"(\n[*#:;]+) *{HOLE} *(?:[-–—－·•]+ +|[：:，、] *)?")
 PRONUNCIATION = re.compile(f"{SPOKEN}([^{SPOKEN_END}]*){SPOKEN_END}")
 # Where a sentence needs its formula: 其中。 and 当时 are empty or false without it, 矩阵的行列式 is not.
@@ -76,13 +74,17 @@ def tidy(text: str) -> str:
         text = NEEDED_FORMULA.sub(rf"\1{FORMULA}", text).replace(LOST_FORMULA, HOLE)
     if HOLE not in text:
         return text
-    left, *others = LEADING.sub(r"\1", LABEL.sub("", text)).split(HOLE)
+    left, *others = LEADING.sub(r"\1", text).split(HOLE)
     done, blank = [left], False
     for right in others:
         if right and not right.strip(" "):  # a blank between two holes
             blank = True
             continue
-        if opening := OPENS.search(left[-8:]):
+        tail = left[-16:]
+        announcement = SOURCE if right[:1] in "\n" else ANNOUNCED if right[0] in " ，、；）)" else None
+        if announcement and tail[-1:] in "：: 音标標A" and (label := announcement.search(tail)):
+            left = done[-1] = left[: len(left) - len(label[0])]
+        if ("（" in tail or "(" in tail) and (opening := OPENS.search(tail)):
             if closing := CLOSES.match(right):
                 left, right = left[: len(left) - len(opening[0])].rstrip(" "), right[closing.end() :]
                 done[-1] = left
@@ -158,10 +160,10 @@ def paragraphs(text: str, headings: bool, broken_table: bool) -> list[str]:
     """
     lines: list[str] = []
     pending: list[tuple[int, str]] = []  # headings not yet followed by prose
-    open_paragraph = False
+    open_paragraph, has_blocks = False, LOST_BLOCK in text
     for written in text.split("\n"):
         line = written.strip()
-        if LOST_BLOCK in line:
+        if has_blocks and LOST_BLOCK in line:
             line = line.replace(LOST_BLOCK, "").strip()
             if not line:
                 pending = [entry for entry in pending if entry[0] < TERM_LEVEL]

@@ -24,8 +24,8 @@ EXPONENT = re.compile(
     r"(?:([-−]?\d{1,4})|([a-z]|\w{1,4}[/+−-]\w{1,4}))(?:''|</i>)?\s*</sup\s*>",
     re.I,
 )
-# A tag between the marks of italics, ''v''<sub>''n''</sub>, keeps them apart; INVISIBLE_CHARACTERS ends that.
-TAG_IN_QUOTES = re.compile(r"(?<='')(?:</?(?:sub|sup|small|big|span|i|b)\b[^<>]*>)+(?='')", re.I)
+# A tag between the marks of italics, ''v''<sub>''n''</sub>, keeps them apart; so does a character that nobody sees.
+TAG_IN_QUOTES = re.compile(r"''(?:</?(?:sub|sup|small|big|span|i|b)\b[^<>]*>)+(?='')", re.I)
 # MediaWiki converts nothing in <code>, and the wiki's templates for other languages nothing in <span lang="ja">.
 UNCONVERTED = re.compile(
     r"<(code)\b[^<>]*+>[^<]*+(?:<(?!/?code\b)[^<]*+)*+</code\s*>"
@@ -38,7 +38,7 @@ BREAK = re.compile(rf"<(?:br|hr)\b[^<>]*>|</?(?:{BLOCK})\b[^<>]*>", re.I)
 POEM = re.compile(r"<poem\b[^<>]*+>([^<]*+(?:<(?!/?poem\b)[^<]*+)*+)</poem\s*>", re.I)
 TABLE_TAG = re.compile(r"<(/?)table\b[^<>]*>", re.I)
 TAG = re.compile(rf"</?(?:{INLINE})(?:[\s/][^<>]*)?>", re.I)
-TERM_LINE, TAGGED = re.compile(r"(?m)^;[^\n<]*<[^\n]*"), re.compile(r"<(?!br\b)(\w+)\b[^<>]*>.*?(?:</\1\s*>|$)", re.I)
+TERM_LINE, TAGGED = re.compile(r"\n;[^\n<]*<[^\n]*"), re.compile(r"<(?!br\b)(\w+)\b[^<>]*>.*?(?:</\1\s*>|$)", re.I)
 LINE_END = re.compile(r"[ \t]*\n")
 MAX_REF_DEPTH = 3  # of references in references
 
@@ -48,7 +48,7 @@ def without_tags(text: str) -> tuple[str, bool]:
 
     -> (the text, whether there are stand-ins in it)
     """
-    if INTERNAL.search(text):
+    if not text.isascii() and b"\xef\xb7" in text.encode("utf-8", "surrogatepass"):  # how they begin in UTF-8
         text = INTERNAL.sub("", text)
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
@@ -73,9 +73,10 @@ def without_tags(text: str) -> tuple[str, bool]:
     if "<poem" in text:
         text = POEM.sub(lambda m: HARD_BREAK + m[1].replace("\n", HARD_BREAK) + HARD_BREAK, text)
     if "''<" in text:
-        text = TAG_IN_QUOTES.sub("\u200b", text)
-    if text.startswith(";") or "\n;" in text:  # a colon within a tag does not end a term
-        text = TERM_LINE.sub(lambda line: TAGGED.sub(lambda m: m[0].replace(":", COLON), line[0]), text)
+        text = TAG_IN_QUOTES.sub("''\u200b", text)
+    if "\n;" in text:  # a colon within a tag does not end a term
+        text, found = TERM_LINE.subn(lambda line: TAGGED.sub(lambda m: m[0].replace(":", COLON), line[0]), text)
+        protected = protected or found > 0
     return TAG.sub("", BREAK.sub(HARD_BREAK, text)), protected
 
 

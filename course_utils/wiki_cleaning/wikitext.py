@@ -55,8 +55,11 @@ QUOTES = re.compile(r"''+")
 COMMA_AND_STOP = re.compile("，+。")
 STAND_IN = re.compile("[\ufdd6\ufdd8-\ufde8]")  # of marks.RESTORED
 RULE_SIGN = re.compile(RULE + ".", re.S)
-ODD_SPACES, SPACES = re.compile("[\t\u00a0\u2000-\u200a\u202f\u3000]"), re.compile("  +")
-INVISIBLE_CHARACTERS = re.compile("[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060\ufeff\x00-\x08\x0b-\x1f\x7f]")
+ODD_SPACES = "\t\u00a0\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u3000"
+ODD_CHARACTERS = re.compile(  # and those that nobody sees
+    rf"[{ODD_SPACES}\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060\ufeff\x00-\x08\x0b-\x1f\x7f]"
+)
+SPACES = re.compile("  +")
 ROW, CELL = re.compile(r"\n[ \t]*\|-[^\n]*"), re.compile(r"\n[ \t]*[|!]\+?|\|\||!!")
 LAYOUT_CELL = re.compile(r"\n[ \t]*\|\+?|\|\|")
 DATA_TABLE = re.compile(
@@ -119,10 +122,10 @@ def clean_page(
     """
     find = FIND if families is FAMILIES else finder(families)
     page = Page(title, tables, find, Counter() if templates is None else templates)
-    text, protected = without_tags(text)
+    text, protected = without_tags("\n" + text)
     if "{{{" in text:
         text = ARGUMENT.sub(r"\1", text)
-    text = SIMPLE_LINK.sub(lambda m: m[m.lastindex], "\n" + text)
+    text = SIMPLE_LINK.sub(lambda m: m[m.lastindex], text)
     if "\n=" in text:
         text = without_pointers(text)
     text = _render(PLAIN_DROP.sub(HOLE, text), page)
@@ -138,7 +141,7 @@ def clean_page(
         text = "\n".join(_without_quotes(line) if "''" in line else line for line in text.split("\n"))
     if "&" in text:
         text = html.unescape(text)
-    text = ODD_SPACES.sub(" ", INVISIBLE_CHARACTERS.sub("", text))
+    text = ODD_CHARACTERS.sub(lambda m: " " if m[0] in ODD_SPACES else "", text)
     if "  " in text:
         text = SPACES.sub(" ", text)
     text = tidy(text)
