@@ -17,7 +17,7 @@ import opencc
 import wordfreq
 import zhconv
 
-from course_utils.wiki_cleaning.language_conversion import PARTICLE, to_simplified
+from course_utils.wiki_cleaning.language_conversion import to_simplified, with_particle
 from course_utils.wiki_cleaning.regional_words import mainland, mainland_words
 
 SPELLINGS = ("s2t", "s2tw", "s2hk")
@@ -41,7 +41,7 @@ SENTENCES = (
 
 def by_characters(text: str) -> str:
     """Simplified characters, and 着 for the particle 著: what `mainland` gets."""
-    return PARTICLE.sub("着", to_simplified()(text))
+    return with_particle(to_simplified()(text))
 
 
 def read_back(way: Callable[[str], str], words: list[str]) -> dict[str, set[str]]:

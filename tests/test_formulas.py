@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from course_utils.wiki_cleaning import formulas
-from course_utils.wiki_cleaning.formulas import chemical, readable
+from course_utils.wiki_cleaning.formulas import chemical, readable, rows
 
 # By the page that each group was written from: TeX, and the line.
 CASES = {
@@ -221,6 +221,12 @@ def test_hostile_formulas_take_no_time(part, monkeypatch):
     started = time.process_time()
     readable(part * (20_000 // len(part)))
     assert time.process_time() - started < 1
+
+
+def test_rows_that_are_only_aligned_are_lines():
+    assert rows(r"\begin{align} a &= b^2\\[4pt] &= c \end{align}") == ["a = b²", "= c"]
+    for other in (r"\begin{cases} a\\ b \end{cases}", r"\begin{align} a\\ \unknown \end{align}", "a=b"):
+        assert rows(other) == []
 
 
 def test_chemistry_is_typed_as_chemists_do():

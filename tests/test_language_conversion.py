@@ -36,6 +36,11 @@ from course_utils.wiki_cleaning.wikitext import clean_page, clean_wikitext
         ("隨著著名學者著手著作", "随着著名学者着手著作"),
         ("鲁迅著，1923年", "鲁迅著，1923年"),
         ("（加倉井 著）、著：加倉井", "（加仓井 著）、著：加仓井"),
+        ("魯迅著，曹雪芹著「紅樓夢」。他看著，討論著要走", "鲁迅著，曹雪芹著“红楼梦”。他看着，讨论着要走"),
+        ("討論著作權，跟著名師看著書", "讨论著作权，跟着名师看着书"),
+        ("兩欄位置，仲介面試，風乾安置，乾安縣", "两栏位置，仲介面试，风干安置，乾安县"),
+        ("-{H|zh-cn:甲:丙;zh-tw:電國}-看電國", "看甲:丙"),
+        ("-{H|zh-cn:'''甲'''{{x}};zh-tw:電國}-電國", "甲"),
         ("乾縣的餅乾、乾县的饼干", "乾县的饼干、乾县的饼干"),
     ],
 )
@@ -47,6 +52,11 @@ def test_the_title_follows_its_own_rule():
     assert clean_page("資訊", "{{NoteTA|T=zh-cn:信息;zh-tw:資訊}}甲乙丙丁")[0] == "信息"
     assert clean_page("資訊", "-{T|zh-hans:信息论;zh-hant:資訊理論}-甲乙丙丁")[0] == "信息论"
     assert clean_page("臺北", "甲乙丙丁")[0] == "台北"
+
+
+def test_a_title_is_plain():
+    assert clean_page("丁丁", "{{NoteTA|1=zh-cn:*NSYNC;zh-tw:丁丁}}看丁丁") == ("*NSYNC", "看*NSYNC")
+    assert clean_page("乙", "{{NoteTA|T=zh-cn:''甲''<ref>x</ref>;zh-tw:乙}}甲")[0] == "甲"
 
 
 def test_a_rule_is_read_as_mediawiki_reads_it():

@@ -7,7 +7,7 @@ import opencc
 import pytest
 import wordfreq
 
-from course_utils.wiki_cleaning.language_conversion import PARTICLE, to_simplified
+from course_utils.wiki_cleaning.language_conversion import to_simplified, with_particle
 from course_utils.wiki_cleaning.regional_words import mainland, mainland_words
 
 # Words of the list that come from Taiwan themselves: they hold a word of the table, and are rightly changed.
@@ -28,7 +28,7 @@ def converter(name):
 
 def by_characters(traditional):
     """Simplified characters, and 着 for the particle 著: what ``mainland`` gets."""
-    return PARTICLE.sub("着", to_simplified()(traditional))
+    return with_particle(to_simplified()(traditional))
 
 
 def read(traditional):

@@ -20,6 +20,7 @@ from typing import Any
 from . import tables
 
 MAX_LENGTH = 400  # characters of TeX; longer formulas are set off from the text and no line to read
+MAX_ROWS = 12  # of such formulas below each other
 
 TEX = tables.FORMULAS
 FUNCTIONS = frozenset(TEX["functions"].split())
@@ -32,6 +33,7 @@ BEFORE_SCRIPT = re.compile(r"(?<!\\)(?: |\\(?:,|limits|nolimits) ?)(?=[\^_])")
 DEGREES = re.compile(r"(?<=\d)\^(?:o(?!\()|\{o\})")  # 90^o
 COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.S)
 # Environments that only align; with one row they are a line.
+ALIGNMENT, ROW_END = re.compile(r"(?<!\\)&"), re.compile(r"\\\\(?:\[[^\]]*\])?")
 ALIGNED = re.compile(
     r"\\begin ?\{((?:align(?:ed|at|edat)?|split|gather(?:ed)?|equation)\*?)\}(?:\{\d\})?"
     r"(.*?)(?:\\\\ ?)?\\end ?\{\1\}( ?[.,]?)"
@@ -83,11 +85,6 @@ def superscript(text: str) -> str:
     return _moved(text, "superscripts") or text
 
 
-def subscript(text: str) -> str:
-    """Text lowered, where every character of it can be: the 2 of H₂O; otherwise as it is."""
-    return _moved(text, "subscripts") or text
-
-
 def _moved(text: str, where: str) -> str:
     places = ALPHABETS[where]
     return text.translate(places) if places.keys() >= {*map(ord, text)} else ""
@@ -105,7 +102,7 @@ def readable(tex: str) -> str:
         return ""
     tex = " ".join(COMMENT.sub("", html.unescape(tex)).split())
     if rows := ALIGNED.fullmatch(tex):
-        tex = re.sub(r"(?<!\\)&", "", rows[2]) + rows[3]
+        tex = ALIGNMENT.sub("", rows[2]) + rows[3]
     tex = DEGREES.sub("°", BEFORE_SCRIPT.sub("", tex.removesuffix("\\\\")))
     try:
         return _spaced(_Reader(tex).row())
@@ -113,12 +110,27 @@ def readable(tex: str) -> str:
         return ""
 
 
+def rows(tex: str) -> list[str]:
+    r"""A formula that only aligns its rows: each as a line. Empty where it is something else, or one cannot be shown.
+
+    >>> rows(r"\begin{align} a &= b \\\\ &= c \end{align}")
+    ['a = b', '= c']
+    """
+    found = ALIGNED.fullmatch(" ".join(tex.split())) if len(tex) <= MAX_ROWS * MAX_LENGTH else None
+    if not found or "\\begin" in found[2]:
+        return []
+    shown = [readable(ALIGNMENT.sub("", row)) for row in ROW_END.split(found[2]) if row.strip()]
+    return shown if all(shown) else []
+
+
 def chemical(formula: str) -> str:
     """A formula of ``<chem>`` or ``{{chem}}`` as chemists type it: H2O, SO42-, 2H2 + O2 → 2H2O; '' where it is more."""
-    text = re.sub(r"[_^]\{?([0-9+−-]+|[a-z](?![a-z]))\}?", r"\1", formula)
+    if len(formula) > MAX_LENGTH:
+        return ""
+    text = re.sub(r"[_^]\{?([0-9+−-]+|[a-z](?![a-z]))\}?", r"\1", " ".join(formula.split()))
     text = re.sub(r"\{([^{}\\]*)\}", r"\1", text)  # a group, {S2O5}^{2-}
-    text = re.sub(r"\s*(?:<=+>>?|<<=+>|<-+>)\s*", " ⇌ ", text)
-    text = re.sub(r"\s*<?(?:->|→)(?:\[[^\]]*\])?\s*", " → ", text)
+    text = re.sub(r" ?(?:<=+>>?|<<=+>|<-+>) ?", " ⇌ ", text)
+    text = re.sub(r" ?<?(?:->|→)(?:\[[^\]]*\])? ?", " → ", text)
     return "" if re.search(r"[\\{}]", text) else " ".join(text.split())
 
 

@@ -16,9 +16,9 @@ import html
 import re
 from collections.abc import Callable
 from functools import cache
-from itertools import chain
+from itertools import chain, zip_longest
 
-from .marks import FENCE, FENCE_END, KEPT, PROTECTED, RULE
+from .marks import FENCE, FENCE_END, INTERNAL, KEPT, PROTECTED, RESTORED, RULE
 from .regional_words import mainland
 from .tables import ZHWIKI
 
@@ -27,7 +27,7 @@ VARIANTS = ZHWIKI["variants"]  # of each its name, and where it is looked for wh
 CODES = {code.lower(): variant for variant, entry in VARIANTS.items() for code in (variant, entry["bcp47"])}
 _VARIANT = "|".join(sorted(map(re.escape, CODES), key=len, reverse=True))
 # Alternatives end at a semicolon that another alternative, or nothing, follows. A word may hold a semicolon itself.
-SEPARATOR = re.compile(rf";\s*(?=(?:[^;]{{0,80}}?=>\s*)?(?:{_VARIANT})\s*:|\s*$)", re.I)
+SEPARATOR = re.compile(rf";\s*+(?=(?:[^;]{{0,80}}?=>\s*+)?(?:{_VARIANT})\s*:|$)", re.I)
 ENTITY_END = re.compile(r"(&#?\w{1,10});")
 # Magic words by which a writer switches conversion off (MediaWiki's MessagesEn, MessagesZh_hans and MessagesZh_hant).
 CONTENT_STAYS = {"__NOCC__", "__NOCONTENTCONVERT__", "__不转换内容__", "__不轉換內容__"}
@@ -35,16 +35,22 @@ TITLE_STAYS = {"__NOTC__", "__NOTITLECONVERT__", "__不转换标题__", "__不�
 BLOCK_MARKUP = re.compile(r"\s*\n\s*(?:[*#:;=]|\n)")
 FLAGS = frozenset("ADHNRT-")
 
-FENCED = re.compile(f"{FENCE}([^{FENCE_END}]*){FENCE_END}?")
+MAX_WORD = 80  # characters; longer ones stand in no text a second time
+FENCED = re.compile(f"{FENCE}([^{FENCE_END}]*){FENCE_END}")
 SIGNS = re.compile(f"[{FENCE}{FENCE_END}]|{RULE}.", re.S)
+LINE_MARKS = re.compile("[*#:;]+ *|=+ *|")
 RULE_PLACE = re.compile(f"{RULE}(.)", re.S)
 FIRST_NUMBER, LAST_NUMBER = 0xF0000, 0x10FFFD  # private characters, which no font and no writer of a wiki uses
 QUOTATION_MARKS = tuple(zip("「」『』", "“”‘’", strict=True))
-# OpenCC's t2s leaves 著 alone, because it is simplified too, in 著作 and 显著. Elsewhere it is 着: 随着, 着陆.
-PARTICLE = re.compile("(?<![所合编原名专论遗巨昭卓显土译拙撰主])著(?![作名称者书述录译《〈于成文有明：:）)])")
-# t2s also takes simplified text: 乾 there is no 干 in the name of a place.
+# OpenCC's t2s leaves 著 alone, because it is simplified too, in 著作 and 显著. Elsewhere it is 着: 随着, 着陆; but
+# before a stop only after a verb: 看着。, and 鲁迅著。
+PARTICLE = re.compile(
+    "(?<=[讨谈争辩评议]论)著(?!作|名|述|者)|(?<![所合编原名专论遗巨昭卓显土译拙撰主])著(?![作名称者书述录译《〈于成文有明：:）)，。；、！？「『“\n]|$)"
+    "|(?<=[看拿抱读带随跟听写])著(?=书|录音|作品|名师|作者的|作者，)|(?<=[看随跟沿带拿站坐走活等望听笑哭说想躺睡穿戴住留存抱背揹负牵围靠守盯])著(?=[，。；、！？\n]|$)"
+)
 CONVERTIBLE = re.compile("[\u3400-\u9fff「」『』]")
-PLACE_NAME = re.compile("乾(?=[县縣州安宁寧])")
+# t2s also takes simplified text: 乾 there is no 干 in the name of a place.
+PLACE_NAME = re.compile("乾(?=[县縣州]|安[县縣])")
 
 
 @cache
@@ -53,6 +59,11 @@ def to_simplified() -> Callable[[str], str]:
     import opencc
 
     return opencc.OpenCC("t2s").convert
+
+
+def with_particle(text: str) -> str:
+    """Text of ``to_simplified`` with 着 where it is meant."""
+    return PARTICLE.sub("着", text) if "著" in text else text
 
 
 def simplified(text: str) -> str:
@@ -69,7 +80,7 @@ def simplified(text: str) -> str:
             changed = [True] * len(new)
         for i, touched in enumerate(changed):
             if touched:
-                new[i] = mainland(PARTICLE.sub("着", new[i]) if "著" in new[i] else new[i])
+                new[i] = mainland(with_particle(new[i]))
         converted = "\n".join(new)
     for mark, ours in QUOTATION_MARKS:
         converted = converted.replace(mark, ours)
@@ -156,7 +167,7 @@ class Converter:
         if "+" in flags or "-" in flags:
             mark = self._take(words, one_way, remove="-" in flags)
         if "T" in flags:
-            self.title = SIGNS.sub("", _shown(words, one_way, text) or "") or self.title
+            self.title = _plain(_shown(words, one_way, text) or "") or self.title
         if flags[-1] == "R":
             return mark + fence(text)
         if flags[-1] == "N":
@@ -190,7 +201,7 @@ class Converter:
         """Bring the first changes into the table."""
         for remove, pairs in self.changes[self.made : until]:
             for source, word in pairs.items():
-                if not source:
+                if not source or len(source) > MAX_WORD:
                     continue
                 if remove:  # what is left is the conversion of its characters, and of a single one nothing
                     word = "".join(map(to_simplified(), source)) if len(source) > 1 else source
@@ -238,7 +249,8 @@ class Converter:
         if self.switches & TITLE_STAYS:
             return html.unescape(title)
         self._make(len(self.changes))
-        return html.unescape(self.title or _outside(self._by_rules(title), simplified, at_once=True))
+        title = self.title or _outside(self._by_rules(title), simplified, at_once=True)
+        return html.unescape(title.translate(RESTORED))
 
 
 NOTHING = FENCE + FENCE_END  # an empty -{}-: no word reaches across it
@@ -261,8 +273,9 @@ def _description(words: dict[str, str], one_way: dict[str, dict[str, str]]) -> s
 
 
 def _plain(word: str) -> str:
-    """A word of a rule as it stands in the text when rules are applied: without markup and signs."""
-    return html.unescape(SIGNS.sub("", word).replace("''", "")).strip()
+    """A word of a rule as it stands in the text when rules are applied: without markup and marks."""
+    word = INTERNAL.sub("", SIGNS.sub("", word).translate(RESTORED))
+    return html.unescape(re.sub("''+", "", word)).strip()
 
 
 def as_written(text: str) -> str:
@@ -271,14 +284,21 @@ def as_written(text: str) -> str:
 
 
 def fence(text: str) -> str:
-    """Text that no conversion may touch, line by line; nothing in it is taken for a list or the end of a term."""
+    """Text that no conversion may touch, line by line, so that a line that goes takes its fence along.
+
+    What begins a later line is markup; the first one begins wherever the writer put it.
+    """
     if FENCE in text or RULE in text:
         text = SIGNS.sub("", text)
-    first, newline, others = text.partition("\n")
-    text = first[:1].translate(LINE_STARTS) + first[1:].replace(":", COLON) + newline + others
-    return "\n".join(f"{FENCE}{line}{FENCE_END}" for line in text.split("\n"))
+    first, *others = text.split("\n")
+    fenced = [f"{FENCE}{first}{FENCE_END}"]
+    for line in others:
+        start = LINE_MARKS.match(line).end()
+        fenced.append(f"{line[:start]}{FENCE}{line[start:]}{FENCE_END}")
+    return "\n".join(fenced)
 
 
+# What would be read as the beginning of a list or the end of a term, in what is fenced.
 LINE_STARTS = {ord(sign): sign.translate(PROTECTED) for sign in "*#:;=|!"}
 COLON = ":".translate(PROTECTED)
 
@@ -289,8 +309,9 @@ def _outside(text: str, change: Callable[[str], str], at_once: bool = False) -> 
         return change(text)
     pieces = FENCED.split(text)  # outside, inside, outside …
     if at_once:
-        pieces[::2] = change(FENCE.join(pieces[::2])).split(FENCE)
-        return "".join(pieces)
+        outside = change(FENCE.join(piece.replace(FENCE, "") for piece in pieces[::2])).split(FENCE)
+        inside = (piece[:1].translate(LINE_STARTS) + piece[1:].replace(":", COLON) for piece in pieces[1::2])
+        return "".join(chain.from_iterable(zip_longest(outside, inside, fillvalue="")))
     pieces[::2] = map(change, pieces[::2])
     pieces[1::2] = (f"{FENCE}{inside}{FENCE_END}" for inside in pieces[1::2])
     return "".join(pieces)

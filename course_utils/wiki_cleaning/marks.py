@@ -11,13 +11,14 @@ KEPT = "\ufdd2"  # a character while OpenCC must not see it
 SPOKEN, SPOKEN_END = "\ufdd3\ufdd4"  # around a pronunciation, which is dropped where it is an aside
 PIPE = "\ufdd6"  # what {{!}} shows while it must not be read as a separator
 HOLE = "\ufdd7"  # where something was dropped
-RULE = "\ufde9"  # where conversion rules begin to hold; a private character with their number follows
+RULE = "\ufde9"  # where conversion rules begin to hold; a private character follows, their number
+RULE_SIGN = re.compile(RULE + ".", re.S)
 LOST_FORMULA = "\ufdea"  # where a formula was dropped that stood in a sentence
 LOST_BLOCK = "\ufdeb"  # where a table was dropped
 LOST = HOLE + LOST_FORMULA + LOST_BLOCK
 HARD_BREAK = "\ufded"  # where a tag ends a line; a mere newline does not end a paragraph
 ASIDE, ASIDE_END = "\ufdee\ufdef"  # brackets of {{BD}}, which are left out where the writer opened some already
-INTERNAL = re.compile("[\ufdd0-\ufdef]")
+INTERNAL = re.compile("[\ufdd0-\ufdef\ud800-\udfff]")  # and halves of characters, which no converter takes
 
 # What <nowiki> shows must not be read as markup: stand-ins, and the way back.
 MARKUP = "[]{}|'=*#:;-_<>&!"

@@ -9,12 +9,12 @@ import re
 from functools import lru_cache
 
 from .language_conversion import to_simplified
-from .marks import HOLE, LOST_BLOCK, LOST_FORMULA, SPOKEN, SPOKEN_END, STAND_INS
+from .marks import FENCE, FENCE_END, HOLE, LOST_BLOCK, LOST_FORMULA, RULE_SIGN, SPOKEN, SPOKEN_END, STAND_INS
 from .tables import ZHWIKI
 
 DROPPED_SECTIONS = frozenset(ZHWIKI["dropped_sections"])
 SECTION_AND = re.compile(r"\s*(?:与|和|及其|及|以及|、|/|／|，|,|&|＆|\s)\s*")
-HEADING = re.compile(rf"\n(={{1,6}})[ \t]*([^\n]+?)[ \t]*\1[ \t{HOLE}]*(?=\n|\Z)")
+HEADING = re.compile(rf"\n(={{1,6}})([^\n]+?)\1[ \t{HOLE}]*+(?=\n|\Z)")
 HEADING_MARKUP = re.compile(rf"-\{{(?:[^{{}}|]*\||zh:)?|\}}-|\{{\{{[^{{}}]*\}}\}}|''+|[{HOLE}=:：]")
 WORD = re.compile(rf"[\w{STAND_INS}]")  # what a reader reads; a lone sign counts where its writer asked for it
 
@@ -48,9 +48,11 @@ SEPARATORS = "，、；：,;:·/／ "
 SEPARATORS_AND_STOP = SEPARATORS + "。"
 ENDS, STARTS = frozenset(OPENING + " "), frozenset(CLOSING)  # what a hole beside it may leave in the wrong
 # Brackets whose words are all gone: （⇒） of two templates and an arrow.
-OPENS, CLOSES = re.compile(r"[（(][^\w（(）)\n]*$"), re.compile(r"[^\w（(）)\n]{0,8}[）)]")
+NO_WORD = rf"[^\w（(）)\n{FENCE}{FENCE_END}]"
+OPENS, CLOSES = re.compile(rf"[（(]{NO_WORD}*$"), re.compile(rf"{NO_WORD}{{0,8}}[）)]")
 # What announces a pronunciation goes with it, （[[IPA]]: {{IPA|…}}）, and so does what announces a source.
-ANNOUNCED = re.compile(r"(?:IPA|国际音标|國際音標|音标|音標|[发發读讀]音)\s*[：:]?\s*$")
+PRONOUNCED = "(?:IPA|[国國][际際]音[标標]|音[标標]|[发發读讀]音)"
+ANNOUNCED = re.compile(rf"(?:(?<=[（(，、；]){PRONOUNCED} ?|{PRONOUNCED} ?[：:] ?)$")
 SOURCE = re.compile(r"(?<=\n)[*#:;]* ?(?:[资資]料)?(?:[来來]源|出[处處]|[注註])[：:] ?$")
 # A picture that leads a list item goes with the dash after it.
 LEADING = re.compile(rf"(\n[*#:;]+) *{HOLE} *(?:[-–—－·•]+ +|[：:，、] *)?")
@@ -86,11 +88,14 @@ def tidy(text: str) -> str:
             left = done[-1] = left[: len(left) - len(label[0])]
         if ("（" in tail or "(" in tail) and (opening := OPENS.search(tail)):
             if closing := CLOSES.match(right):
-                left, right = left[: len(left) - len(opening[0])].rstrip(" "), right[closing.end() :]
+                rules = "".join(RULE_SIGN.findall(opening[0] + closing[0]))
+                left, right = left[: len(left) - len(opening[0])].rstrip(" ") + rules, right[closing.end() :]
                 done[-1] = left
             elif len(right) < 8 and right.strip("\n") and not WORD.search(right):
                 done[-1] = left = left + right
                 continue
+        if left[-1:] == "\n":
+            right = right.lstrip(" ")
         if blank and right and left[-1:].isascii() and right[0].isascii() and right[0] != " ":
             right = " " + right
         blank = False
@@ -110,10 +115,12 @@ def tidy(text: str) -> str:
 
 
 def _spoken(match: re.Match) -> str:
-    """A pronunciation where it is a word of its sentence: 擦音[ɣ]或[ɦ]; in brackets, behind a comma it is an aside."""
-    before = match.string[max(match.start() - 80, 0) : match.start()].rpartition("\n")[2].rstrip(" ")
-    aside = max(before.rfind("（"), before.rfind("(")) > max(before.rfind("）"), before.rfind(")"))
-    return HOLE if aside or before[-1:] in OPENING + SEPARATORS_AND_STOP else match[1]
+    """A pronunciation where it is a word, 擦音[ɣ]或[ɦ]; in brackets or between commas it is an aside and goes."""
+    text, start, end = match.string, match.start(), match.end()
+    before = text[max(start - 80, 0) : start].rpartition("\n")[2].rstrip(" ")
+    in_brackets = max(before.rfind("（"), before.rfind("(")) > max(before.rfind("）"), before.rfind(")"))
+    between = before[-1:] in "，；：,;:/" and (text[end : end + 1] or "\n") in "，；。,;/\n"
+    return HOLE if in_brackets or (before and between) else match[1]
 
 
 def _close(left: str, right: str) -> tuple[str, str]:
@@ -126,8 +133,8 @@ def _close(left: str, right: str) -> tuple[str, str]:
         return before, after
     if left.endswith("/") and right.startswith("/"):  # /{{IPA|…}}/
         return left[:-1], right[1:]
-    if left[-1] == "。" and after[:1] == "。":
-        return left, after[1:]
+    if left[-1] == "。":
+        return left, right.lstrip(SEPARATORS_AND_STOP)
     tail, head = left[len(before) :].strip(" "), right[: len(right) - len(after)].strip(" ")
     if after.startswith("。") and (tail or head):
         return before, after
@@ -135,8 +142,8 @@ def _close(left: str, right: str) -> tuple[str, str]:
         return left.rstrip(" "), after
     if head and left[-1] == " ":
         return left.rstrip(" "), right.lstrip(" ")
-    if not tail and not head and _is_chinese(before[-1:]) and _is_chinese(after[:1]):
-        return before, after
+    if not head and _is_chinese(before[-1:]) and _is_chinese(after[:1]):
+        return left.rstrip(" "), after
     return left, right.lstrip(" ") if left[-1] == " " else right
 
 

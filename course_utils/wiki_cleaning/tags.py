@@ -5,11 +5,12 @@ them from each other, so one walk reads them, whichever opens first, before anyt
 shows gets stand-ins for its signs of markup, and ``wikitext`` gives these back at its end.
 """
 
+import html
 import re
 
 from . import formulas
 from .language_conversion import COLON, as_written
-from .marks import HARD_BREAK, HOLE, INTERNAL, LOST_FORMULA, PROTECTED
+from .marks import FENCE, FENCE_END, HARD_BREAK, HOLE, INTERNAL, LOST_FORMULA, PROTECTED
 from .tables import ZHWIKI
 
 RAW, BLOCK, INLINE = ("|".join(ZHWIKI["tags"][kind]) for kind in ("raw", "block", "inline"))
@@ -18,12 +19,9 @@ UNREAD = re.compile(rf"<!--|<({RAW})\b([^<>]*+)(?<!/)>", re.I)
 UNREAD_END = {tag: re.compile(rf"</{tag}\s*>", re.I) for tag in ZHWIKI["tags"]["raw"]} | {None: re.compile("-->")}
 REF = re.compile(r"<ref\b[^<>]*/>|<ref\b[^<>]*+>[^<]*+(?:<(?!/?ref\b)[^<]*+)*+</ref\s*>", re.I)
 REF_AROUND = re.compile(r"<ref\b[^<>]*+>[^<\n]*+(?:(?:\n(?!\n)|<(?!/?ref\b))[^<\n]*+)*+</ref\s*>", re.I)  # others
-# 10<sup>6</sup>, ''x''<sup>2</sup>, and what has no raised characters: 2<sup>1/3</sup>; not 1<sup>st</sup>
-EXPONENT = re.compile(
-    r"<(?<=[0-9A-Za-z)'\]}>]<)sup\b[^<>]*>\s*(?:''|<i>)?"
-    r"(?:([-−]?\d{1,4})|([a-z]|\w{1,4}[/+−-]\w{1,4}))(?:''|</i>)?\s*</sup\s*>",
-    re.I,
-)
+# 10<sup>6</sup>, ''x''<sup>2</sup>, 2<sup>1/3</sup>; not 1<sup>st</sup>, Ca<sup>2+</sup>, which are typed on the line.
+EXPONENT = re.compile(r"<(?<=[0-9A-Za-z)'\]}>]<)sup\b[^<>]*>(?:</?i>)?([^<>\n]{1,24})(?:</?i>)?</sup\s*>", re.I)
+ON_THE_LINE = re.compile(r"[A-Za-zà-ÿ]{2,}\.?|[oaer™®]|\W*|\d?[+−-]|\[.*|.*[\u3000-\uffff].*")
 # A tag between the marks of italics, ''v''<sub>''n''</sub>, keeps them apart; so does a character that nobody sees.
 TAG_IN_QUOTES = re.compile(r"''(?:</?(?:sub|sup|small|big|span|i|b)\b[^<>]*>)+(?='')", re.I)
 # MediaWiki converts nothing in <code>, and the wiki's templates for other languages nothing in <span lang="ja">.
@@ -38,7 +36,10 @@ BREAK = re.compile(rf"<(?:br|hr)\b[^<>]*>|</?(?:{BLOCK})\b[^<>]*>", re.I)
 POEM = re.compile(r"<poem\b[^<>]*+>([^<]*+(?:<(?!/?poem\b)[^<]*+)*+)</poem\s*>", re.I)
 TABLE_TAG = re.compile(r"<(/?)table\b[^<>]*>", re.I)
 TAG = re.compile(rf"</?(?:{INLINE})(?:[\s/][^<>]*)?>", re.I)
-TERM_LINE, TAGGED = re.compile(r"\n;[^\n<]*<[^\n]*"), re.compile(r"<(?!br\b)(\w+)\b[^<>]*>.*?(?:</\1\s*>|$)", re.I)
+TERM_LINE, TAGGED = (
+    re.compile(r"\n;[^\n<]*<[^\n]*"),
+    re.compile(r"<(?!br\b|wbr\b)(\w+)\b[^<>]*(?<!/)>.*?(?:</\1\s*>|$)", re.I),
+)
 LINE_END = re.compile(r"[ \t]*\n")
 MAX_REF_DEPTH = 3  # of references in references
 
@@ -48,7 +49,7 @@ def without_tags(text: str) -> tuple[str, bool]:
 
     -> (the text, whether there are stand-ins in it)
     """
-    if not text.isascii() and b"\xef\xb7" in text.encode("utf-8", "surrogatepass"):  # how they begin in UTF-8
+    if not text.isascii() and b"\xef\xb7" in _as_utf8(text):  # how our marks begin
         text = INTERNAL.sub("", text)
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
@@ -60,14 +61,14 @@ def without_tags(text: str) -> tuple[str, bool]:
         if "</ref" not in text:
             break
         text = REF_AROUND.sub(HOLE, text)
+    if "display:" in text or "noprint" in text:
+        text = INVISIBLE.sub("", text)
     if "<sup" in text:
         text = EXPONENT.sub(_exponent, text)
     if "<rt" in text:
         text = RUBY_READING.sub(r"（\1）", RUBY_BRACKET.sub("", text))
-    if "display:" in text or "noprint" in text:
-        text = INVISIBLE.sub("", text)
     if "<code" in text or "lang=" in text:
-        text = UNCONVERTED.sub(lambda m: m[0] if "-{" in m[0] else as_written(m[0]), text)
+        text = UNCONVERTED.sub(lambda m: m[0] if "-{" in m[0] else FENCE + m[0] + FENCE_END, text)
     if "able" in text:
         text = TABLE_TAG.sub(lambda m: "\n|}" if m[1] else "\n{|", text)
     if "<poem" in text:
@@ -81,10 +82,19 @@ def without_tags(text: str) -> tuple[str, bool]:
 
 
 def _exponent(match: re.Match) -> str:
-    if match[1]:
-        return formulas.superscript(match[1])
-    raised = formulas.superscript(match[2])
-    return raised if raised != match[2] else f"^{raised}" if len(raised) == 1 else f"^({raised})"
+    content = html.unescape(match[1]).replace("''", "").replace("–", "−").strip()
+    if ON_THE_LINE.fullmatch(content):
+        return content
+    raised = formulas.superscript(content)
+    return raised if raised != content else f"^{content}" if len(content) == 1 else f"^({content})"
+
+
+def _as_utf8(text: str) -> bytes:
+    """The text in UTF-8; what cannot be in it is a mark of ours, as good as."""
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return b"\xef\xb7"
 
 
 def _without_unread(text: str) -> tuple[str, bool]:
@@ -123,6 +133,8 @@ def _raw(name: str, attributes: str, content: str) -> str:
     read = {"math": formulas.readable, "chem": formulas.chemical, "ce": formulas.chemical}.get(name)
     if read:
         shown = read(content).translate(PROTECTED) or LOST_FORMULA
+        if name == "math" and shown == LOST_FORMULA and (rows := formulas.rows(content)):
+            shown = HARD_BREAK.join(["", *(row.translate(PROTECTED) for row in rows), ""])
     elif name == "nowiki" or (name in ("syntaxhighlight", "source") and "inline" in attributes):
         shown = content.translate(PROTECTED)
     else:

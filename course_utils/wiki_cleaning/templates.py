@@ -300,7 +300,6 @@ SHORT: dict[str, Renderer] = {
     "power": lambda name, args, named: "10" + exponent(first(args, named)),  # {{10^|6}} -> 10⁶
     "raised": lambda name, args, named: exponent(first(args, named)),  # {{sup|2}} -> ²
     "root": lambda name, args, named: "√" + first(args, named),
-    "solar_mass": lambda name, args, named: f"{first(args, named)} M☉".strip(),  # {{solar mass|0.12}} -> 0.12 M☉
     "spoken": lambda name, args, named: f"{SPOKEN}{last(args, named)}{SPOKEN_END}",
     "stacked": lambda name, args, named: exponent(given(args, named, "p", 1)) + given(args, named, "b", 2),
     "sub_and_sup": lambda name, args, named: "".join(args[:2]) + exponent("".join(args[2:3])),  # {{subsup|x|1|2}}

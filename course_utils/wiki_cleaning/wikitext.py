@@ -26,11 +26,8 @@ from .tables import ZHWIKI
 from .tags import BLOCK, INLINE, RAW, without_tags
 from .templates import FAMILIES, RULES, Family, Renderer, finder
 
-DROPPED_NAMESPACES, NO_LANGUAGES = set(ZHWIKI["dropped_namespaces"]), set(ZHWIKI["no_languages"])
-LANGUAGE_PREFIX = re.compile(
-    r"(?:[a-z]{2,3}|simple)(?:-[a-z]{2,10})*|zh-(?:yue|min-nan|classical)|be-x-old|roa-rup|map-bms"
-)
-
+DROPPED_NAMESPACES = set(ZHWIKI["dropped_namespaces"])
+OTHER_WIKIPEDIAS = set(ZHWIKI["languages"]) | set(ZHWIKI["wikipedias"])  # links to them stand beside the page
 ARGUMENT = re.compile(r"\{\{\{[^{}|]*(?:\|([^{}]*))?\}\}\}")  # {{{name|default}}} of a template's own page
 # The common link, [[目标|文字]] or [[目标]] without a namespace, needs no stack.
 SIMPLE_LINK = re.compile(r"\[\[(?:[^\[\]{}|:\n]*\|([^\[\]{}|\n]+)|([^\[\]{}|:\n]+))\]\]")
@@ -50,11 +47,10 @@ FILE = re.compile(
     r"\.(?i:jpe?g|png|svg|gif|tiff?|webp|og[gv]|webm|pdf)\b[^\n]*"
 )
 BARE_ASIDE = re.compile(f"(?<![（(，、；：,;: {marks.ASIDE}]){marks.ASIDE}([^{marks.ASIDE_END}]*){marks.ASIDE_END}")
-MAGIC = re.compile(r"__[A-Z\u4e00-\u9fff]{2,20}__")
+MAGIC = re.compile(f"__(?:{'|'.join(ZHWIKI['magic_words'])})__")
 QUOTES = re.compile(r"''+")
 COMMA_AND_STOP = re.compile("，+。")
 STAND_IN = re.compile("[\ufdd6\ufdd8-\ufde8]")  # of marks.RESTORED
-RULE_SIGN = re.compile(RULE + ".", re.S)
 ODD_SPACES = "\t\u00a0\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u3000"
 ODD_CHARACTERS = re.compile(  # and those that nobody sees
     rf"[{ODD_SPACES}\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060\ufeff\x00-\x08\x0b-\x1f\x7f]"
@@ -74,10 +70,10 @@ RESIDUE = re.compile(
     r"\{\{|\}\}|\[\[|\]\]|-\{|\}-|\{\||\|\}|'''|__[A-Z]+__"  # brackets of wikitext, bold, magic words
     rf"|</?(?:{RAW}|{BLOCK}|{INLINE})\b[^<>\n]*>|<!--|&(?:nbsp|amp|lt|gt|ndash|mdash|quot|#\d+);"  # HTML
     r"|\[(?:https?:)?//|\bthumb\||(?:File|Image|Category):[^\s|]+\.(?:jpe?g|png|svg|gif)\b"  # links and pictures
-    r"|(?m:^[ \t]*(?:\|[-+}]?|!(?!=)|[*#;:=]+)(?=[\s\w]))"  # rows, lists and headings
+    r"|(?m:^[ \t]*(?:\|[-+}]?|!(?!=)|[*#;:]+|==+)(?=[\s\w]))"  # rows, lists and headings
     r"|\\(?:frac|sqrt|mathrm|mathbf|left|right|text|begin|end)\b"  # TeX
     r"|（[\s，、；：。·/／—–－⇒→←↔|]*）|\([\s，、；：。/|]+\)|（[，；、]|[，；、：]）"  # emptied brackets
-    r"|，[，。、；：]|、[，。、；]|(?m:^[、；：）」』”》]|[ \t]$)"  # signs that lost their neighbours
+    r"|，[，。、；：]|、[，。、；]|。[、；：]|(?m:^[、；：）」』”》]|[ \t]$)"  # signs that lost their neighbours
 )
 
 PAGE_NAMES = {"PAGENAME", "FULLPAGENAME", "BASEPAGENAME", "SUBPAGENAME", "PAGENAMEE", "ARTICLEPAGENAME"}
@@ -120,6 +116,7 @@ def clean_page(
     ``families``: which templates show what. ``templates`` counts every (template, family it was rendered by).
     Never raises; broken markup costs itself and not the page.
     """
+    title = marks.INTERNAL.sub("", title)
     find = FIND if families is FAMILIES else finder(families)
     page = Page(title, tables, find, Counter() if templates is None else templates)
     text, protected = without_tags("\n" + text)
@@ -147,7 +144,7 @@ def clean_page(
     text = tidy(text)
     if marks.ASIDE in text:
         text = BARE_ASIDE.sub(r"（\1）", text).replace(marks.ASIDE, "").replace(marks.ASIDE_END, "")
-    protected = protected or FENCE in text or PIPE in text
+    protected = protected or FENCE in text or PIPE in text or bool(page.converter.changes)
     text = "\n".join(paragraphs(page.converter.convert(text), headings, page.broken_table))
     if "，。" in text:
         text = COMMA_AND_STOP.sub("。", text)
@@ -221,8 +218,8 @@ def _shown(mark: str, content: str, page: Page) -> str:
     """A construct rendered. Conversion rules that it holds stay where they are, also when it is dropped."""
     shown = RENDER[mark](content, page)
     if RULE in content:
-        stayed = set(RULE_SIGN.findall(shown))
-        shown += "".join(sign for sign in RULE_SIGN.findall(content) if sign not in stayed)
+        stayed = set(marks.RULE_SIGN.findall(shown))
+        shown += "".join(sign for sign in marks.RULE_SIGN.findall(content) if sign not in stayed)
     return shown
 
 
@@ -307,7 +304,7 @@ def _link(content: str, page: Page) -> str:
         return content  # a link does not span paragraphs
     if colon and prefix in DROPPED_NAMESPACES:
         return HOLE
-    if colon and LANGUAGE_PREFIX.fullmatch(prefix) and prefix not in NO_LANGUAGES:
+    if colon and prefix in OTHER_WIKIPEDIAS:
         return HOLE
     if bar:
         return label.strip() or target
