@@ -1,6 +1,6 @@
 """Words of Taiwan and Hong Kong read as in mainland China: ours beside OpenCC's `tw2sp`, judged by MediaWiki's table.
 
-    pip install zhconv wordfreq
+    pip install zhconv      (wordfreq comes with the tests)
     python benchmarks/regional_words.py
 
 The judge is zhconv (GPL), which carries the table that zh.wikipedia.org itself converts with. Only its answers are
