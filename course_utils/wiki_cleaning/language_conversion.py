@@ -19,7 +19,7 @@ from functools import cache
 from itertools import chain, zip_longest
 
 from .marks import FENCE, FENCE_END, INTERNAL, KEPT, PROTECTED, RESTORED, RULE
-from .regional_words import mainland
+from .regional_words import mainland, mainland_in_any_text
 from .tables import ZHWIKI
 
 READER = "zh-cn"
@@ -50,6 +50,7 @@ PARTICLE = re.compile(
 )
 CONVERTIBLE = re.compile("[\u3400-\u9fff「」『』]")
 # t2s also takes simplified text: 乾 there is no 干 in the name of a place.
+SHORT = 200  # characters, in which a look for Chinese ones is cheap
 PLACE_NAME = re.compile("乾(?=[县縣州]|安[县縣])")
 
 
@@ -70,12 +71,14 @@ def simplified(text: str) -> str:
     """Text as mainland China writes it: simplified characters, its words, its quotation marks.
 
     Words are changed in lines that hold a traditional character, and in all lines where most do: in simplified text
-    网路 may be a piece of 互联网路由器, and it needs no conversion.
+    网路 may be a piece of 互联网路由器. Words that both scripts write alike, 公尺, are changed in any Chinese text.
     """
     converted = to_simplified()(PLACE_NAME.sub(KEPT, text) if "乾" in text else text).replace(KEPT, "乾")
-    if converted != text:
+    is_chinese = "。" in text or "，" in text or (len(text) < SHORT and CONVERTIBLE.search(text))
+    plain, converted = converted, mainland_in_any_text(converted) if is_chinese else converted
+    if plain != text:
         old, new = text.split("\n"), converted.split("\n")
-        changed = [line != other for line, other in zip(old, new, strict=True)]
+        changed = [line != other for line, other in zip(old, plain.split("\n"), strict=True)]
         if sum(changed) * 2 > sum(map(bool, new)):
             changed = [True] * len(new)
         for i, touched in enumerate(changed):

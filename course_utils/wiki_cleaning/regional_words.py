@@ -28,18 +28,22 @@ def mainland_words() -> dict[str, str]:
 
 
 @cache
-def _to_mainland() -> Callable[[str], str]:
+def _converter(written_alike: bool) -> Callable[[str], str]:
     """OpenCC with our table. It takes files only, and reads them once (https://github.com/BYVoid/OpenCC)."""
     import opencc
 
-    words = {"type": "text", "file": "words.txt"}
+    words = mainland_words()
+    if written_alike:
+        traditional = opencc.OpenCC("s2t").convert
+        words = {word: ours for word, ours in words.items() if word == ours or traditional(word) == word}
+    dictionary = {"type": "text", "file": "words.txt"}
     config = {
         "name": "words of mainland China",
-        "segmentation": {"type": "mmseg", "dict": words},
-        "conversion_chain": [{"dict": words}],
+        "segmentation": {"type": "mmseg", "dict": dictionary},
+        "conversion_chain": [{"dict": dictionary}],
     }
     with TemporaryDirectory() as folder:
-        lines = (f"{word}\t{mainland}\n" for word, mainland in sorted(mainland_words().items()))
+        lines = (f"{word}\t{ours}\n" for word, ours in sorted(words.items()))
         Path(folder, "words.txt").write_text("".join(lines), "utf-8", newline="\n")
         Path(folder, "words.json").write_text(json.dumps(config), "utf-8")
         return opencc.OpenCC(f"{folder}/words.json").convert
@@ -51,4 +55,13 @@ def mainland(text: str) -> str:
     >>> mainland("网路上有义大利的软体动物")
     '网络上有意大利的软体动物'
     """
-    return _to_mainland()(text)
+    return _converter(False)(text)
+
+
+def mainland_in_any_text(text: str) -> str:
+    """As ``mainland``, by those words alone that both scripts write alike: 公尺 shows by itself who wrote it.
+
+    >>> mainland_in_any_text("互联网路由器高3公尺")
+    '互联网路由器高3米'
+    """
+    return _converter(True)(text)
