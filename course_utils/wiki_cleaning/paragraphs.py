@@ -82,18 +82,11 @@ def tidy(text: str) -> str:
         if right and not right.strip(" "):  # a blank between two holes
             blank = True
             continue
-        tail = left[-16:]
-        announcement = SOURCE if right[:1] in "\n" else ANNOUNCED if right[0] in " ，、；）)" else None
-        if announcement and tail[-1:] in "：: 音标標A" and (label := announcement.search(tail)):
-            left = done[-1] = left[: len(left) - len(label[0])]
-        if ("（" in tail or "(" in tail) and (opening := OPENS.search(tail)):
-            if closing := CLOSES.match(right):
-                rules = "".join(RULE_SIGN.findall(opening[0] + closing[0]))
-                left, right = left[: len(left) - len(opening[0])].rstrip(" ") + rules, right[closing.end() :]
-                done[-1] = left
-            elif len(right) < 8 and right.strip("\n") and not WORD.search(right):
-                done[-1] = left = left + right
-                continue
+        left, right = _emptied(left, right)
+        done[-1] = left
+        if 0 < len(right) < 8 and "\n" not in right and not WORD.search(right) and OPENS.search(left[-16:]):
+            done[-1] = left = left + right  # （→ may yet be closed without a word in it
+            continue
         if left[-1:] == "\n":
             right = right.lstrip(" ")
         if blank and right and left[-1:].isascii() and right[0].isascii() and right[0] != " ":
@@ -112,6 +105,18 @@ def tidy(text: str) -> str:
             done.pop()
             left = done[-1]
     return "".join(done)
+
+
+def _emptied(left: str, right: str) -> tuple[str, str]:
+    """What announced what is gone goes with it, and so do brackets that are left without a word."""
+    tail = left[-16:]
+    announcement = SOURCE if right[:1] in "\n" else ANNOUNCED if right[0] in " ，、；）)" else None
+    if announcement and tail[-1:] in "：: 音标標A" and (label := announcement.search(tail)):
+        left = left[: len(left) - len(label[0])]
+    elif ("（" in tail or "(" in tail) and (opening := OPENS.search(tail)) and (closing := CLOSES.match(right)):
+        rules = "".join(RULE_SIGN.findall(opening[0] + closing[0]))
+        left, right = left[: len(left) - len(opening[0])].rstrip(" ") + rules, right[closing.end() :]
+    return left, right
 
 
 def _spoken(match: re.Match) -> str:
