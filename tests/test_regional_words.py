@@ -12,6 +12,7 @@ from course_utils.wiki_cleaning.regional_words import mainland, mainland_words
 
 # Words of the list that come from Taiwan themselves: they hold a word of the table, and are rightly changed.
 HOLDING = """
+国民身分 表姊妹 身分不明 身分证
 个人帐户 主记忆体 义大利人 义大利文 亲姊姊 亲暱 介面卡 会员帐号 十公升 十公尺 咖哩粉 咖哩鸡 囓齿类
 坎城影展 大姊姊 大部份 妳们 妳会 妳在 妳好吗 妳是 妳有 妳爱 妳自己 宾士车 宾士轿车 密西根州 小部份
 屋簷 帐号密码 帐目表 平方公尺 应用软体 弹道飞弹 微晶片 撞球场 日记帐 暱称 杜拜塔 枱布 枱面 核飞弹

@@ -147,6 +147,12 @@ def test_what_a_reader_sees_is_kept(wikitext, seen):
         ("甲，{{IPA|z}}，{{IPA|a}}是音。\n{{IPA|b}}、{{IPA|c}}也是。", "甲，a是音。\nb、c也是。"),
         ("標準發音<ref>x</ref>，研究音標{{來源請求}}、意義", "标准发音，研究音标、意义"),
         ("我们有\n:<math>\\begin{align}a&=b\\\\&=c\\end{align}</math>\n由此", "我们有\na=b\n=c\n由此"),
+        ("甲（缩写：SaaS，发音：{{IPA|/sæs/}}或{{IPA|/sɑs/}}），是{{CPC}}党员", "甲（缩写：SaaS），是中国共产党党员"),
+        (
+            "1.基因缺陷\n2.失調\n原唱：甲\n翻唱：乙\n\n接着，\n说。\n<ref>a</ref>\n，从此",
+            "1.基因缺陷\n2.失调\n原唱：甲\n翻唱：乙\n接着，说。从此",
+        ),
+        ("正文。\n== 参考资料或注释 ==\n甲\n== 関連項目 ==\n* 乙", "正文。"),
         # what stands in a fence is wikitext still
         (
             "-{見[https://x.y 甲]}-與<span lang=ja>[[File:東.jpg|thumb|東]]{{formatnum:12345}}年の東京</span>",

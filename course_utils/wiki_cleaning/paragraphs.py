@@ -13,7 +13,7 @@ from .marks import FENCE, FENCE_END, HOLE, LOST_BLOCK, LOST_FORMULA, RULE_SIGN, 
 from .tables import ZHWIKI
 
 DROPPED_SECTIONS = frozenset(ZHWIKI["dropped_sections"])
-SECTION_AND = re.compile(r"\s*(?:与|和|及其|及|以及|、|/|／|，|,|&|＆|\s)\s*")
+SECTION_AND = re.compile(r"\s*(?:与|和|或|及其|及|以及|、|/|／|，|,|&|＆|\s)\s*")
 HEADING = re.compile(rf"\n(={{1,6}})([^\n]+?)\1[ \t{HOLE}]*+(?=\n|\Z)")
 HEADING_MARKUP = re.compile(rf"-\{{(?:[^{{}}|]*\||zh:)?|\}}-|\{{\{{[^{{}}]*\}}\}}|''+|[{HOLE}=:：]")
 WORD = re.compile(rf"[\w{STAND_INS}]")  # what a reader reads; a lone sign counts where its writer asked for it
@@ -56,7 +56,8 @@ ANNOUNCED = re.compile(rf"(?:(?<=[（(，、；]){PRONOUNCED} ?|{PRONOUNCED} ?[�
 SOURCE = re.compile(r"(?<=\n)[*#:;]* ?(?:[资資]料)?(?:[来來]源|出[处處]|[注註])[：:] ?$")
 # A picture that leads a list item goes with the dash after it.
 LEADING = re.compile(rf"(\n[*#:;]+) *{HOLE} *(?:[-–—－·•]+ +|[：:，、] *)?")
-PRONUNCIATION = re.compile(f"{SPOKEN}([^{SPOKEN_END}]*){SPOKEN_END}")
+_ONE = f"{SPOKEN}[^{SPOKEN_END}]*{SPOKEN_END}"
+PRONUNCIATION = re.compile(f"{_ONE}(?:[或和及、／ ]{{0,3}}{_ONE})*")  # one, or several in a row
 # Where a sentence needs its formula: 其中。 and 当时 are empty or false without it, 矩阵的行列式 is not.
 NEEDED_FORMULA = re.compile(
     rf"(其中|任意|因此|因而|[从從]而|使得?|[满滿]足|[给給]定|表示|定[义義]|[当當若设設令即为為是由从從在于於对對与與和或及将將把取记記称稱以到至则則得故如的个個]"
@@ -125,7 +126,7 @@ def _spoken(match: re.Match) -> str:
     before = text[max(start - 80, 0) : start].rpartition("\n")[2].rstrip(" ")
     in_brackets = max(before.rfind("（"), before.rfind("(")) > max(before.rfind("）"), before.rfind(")"))
     between = before[-1:] in "，；：,;:/" and (text[end : end + 1] or "\n") in "，；。,;/\n"
-    return HOLE if in_brackets or (before and between) else match[1]
+    return HOLE if in_brackets or (before and between) else match[0].replace(SPOKEN, "").replace(SPOKEN_END, "")
 
 
 def _close(left: str, right: str) -> tuple[str, str]:
@@ -161,6 +162,7 @@ JOINING = frozenset("，。、；：）」』”》！？")  # no line begins wi
 SENTENCE_ENDS = frozenset("。！？：；…”」』）.!?:;)")
 TERM_END = re.compile(r"\s*:(?!//)\s*")  # of a definition list; an address holds a colon too
 TERM_LEVEL = 7  # a term without a definition heads what follows, below all headings; not so a sentence
+ITEM = re.compile(r"\d{1,2}[.、．)）]|[（(]\d{1,2}[)）]|[^\W\d][^，。：\n]{0,7}：")  # 1.甲, 原唱：乙: a line of its own
 SENTENCE_SIGN = re.compile("[，。；：、]")
 
 
@@ -208,7 +210,11 @@ def paragraphs(text: str, headings: bool, broken_table: bool) -> list[str]:
         if broken_table and "||" in line:
             continue
         if start in JOINING and lines and not pending:
-            lines[-1] = (lines[-1].rstrip(SEPARATORS_AND_STOP) if start == "。" else lines[-1]) + line
+            if start == "。":
+                lines[-1] = lines[-1].rstrip(SEPARATORS_AND_STOP)
+            elif lines[-1][-1:] == "。":
+                line = line.lstrip(SEPARATORS)
+            lines[-1] += line
             continue
         if not WORD.search(line):
             open_paragraph = False
@@ -216,7 +222,7 @@ def paragraphs(text: str, headings: bool, broken_table: bool) -> list[str]:
         if pending:
             lines += (title for level, title in pending if title and (headings or level == TERM_LEVEL))
             pending = []
-        if plain and open_paragraph and lines[-1][-1] not in SENTENCE_ENDS:
+        if plain and open_paragraph and lines[-1][-1] not in SENTENCE_ENDS and not ITEM.match(line):
             lines[-1] += (" " if lines[-1][-1].isascii() and start.isascii() else "") + line
         else:
             lines.append(line)
