@@ -210,11 +210,7 @@ def paragraphs(text: str, headings: bool, broken_table: bool) -> list[str]:
         if broken_table and "||" in line:
             continue
         if start in JOINING and lines and not pending:
-            if start == "。":
-                lines[-1] = lines[-1].rstrip(SEPARATORS_AND_STOP)
-            elif lines[-1][-1:] == "。":
-                line = line.lstrip(SEPARATORS)
-            lines[-1] += line
+            lines[-1] = _continued(lines[-1], line)
             continue
         if not WORD.search(line):
             open_paragraph = False
@@ -228,3 +224,12 @@ def paragraphs(text: str, headings: bool, broken_table: bool) -> list[str]:
             lines.append(line)
         open_paragraph = plain
     return lines
+
+
+def _continued(last: str, line: str) -> str:
+    """A line that begins with a sign belongs to the one before it; of two stops that meet one stays."""
+    if line[0] == "。":
+        last = last.rstrip(SEPARATORS_AND_STOP)
+    elif last[-1] == "。":
+        line = line.lstrip(SEPARATORS)
+    return last + line
