@@ -17,8 +17,8 @@ RAW, BLOCK, INLINE = ("|".join(ZHWIKI["tags"][kind]) for kind in ("raw", "block"
 # What is not read as wikitext: whichever of them opens first.
 UNREAD = re.compile(rf"<!--|<({RAW})\b([^<>]*+)(?<!/)>", re.I)
 UNREAD_END = {tag: re.compile(rf"</{tag}\s*>", re.I) for tag in ZHWIKI["tags"]["raw"]} | {None: re.compile("-->")}
-REF = re.compile(r"<ref\b[^<>]*/>|<ref\b[^<>]*+>[^<]*+(?:<(?!/?ref\b)[^<]*+)*+</ref\s*>", re.I)
-REF_AROUND = re.compile(r"<ref\b[^<>]*+>[^<\n]*+(?:(?:\n(?!\n)|<(?!/?ref\b))[^<\n]*+)*+</ref\s*>", re.I)  # others
+REF = re.compile(r"<ref\b[^<>]*/>|<ref\b[^<>]*+>[^<]*+(?:<(?!/?ref\b)[^<]*+)*</ref\s*>", re.I)
+REF_AROUND = re.compile(r"<ref\b[^<>]*+>[^<\n]*+(?:(?:\n(?!\n)|<(?!/?ref\b))[^<\n]*+)*</ref\s*>", re.I)  # others
 # 10<sup>6</sup>, ''x''<sup>2</sup>, 2<sup>1/3</sup>; not 1<sup>st</sup>, Ca<sup>2+</sup>, which are typed on the line.
 EXPONENT = re.compile(r"<(?<=[0-9A-Za-z)'\]}>]<)sup\b[^<>]*>(?:</?i>)?([^<>\n]{1,24})(?:</?i>)?</sup\s*>", re.I)
 ON_THE_LINE = re.compile(r"[A-Za-zà-ÿ]{2,}\.?|[oaer™®]|\W*|\d?[+−-]|\[.*|.*[\u3000-\uffff].*")
@@ -26,14 +26,14 @@ ON_THE_LINE = re.compile(r"[A-Za-zà-ÿ]{2,}\.?|[oaer™®]|\W*|\d?[+−-]|\[.*|
 TAG_IN_QUOTES = re.compile(r"''(?:</?(?:sub|sup|small|big|span|i|b)\b[^<>]*>)+(?='')", re.I)
 # MediaWiki converts nothing in <code>, and the wiki's templates for other languages nothing in <span lang="ja">.
 UNCONVERTED = re.compile(
-    r"<(code)\b[^<>]*+>[^<]*+(?:<(?!/?code\b)[^<]*+)*+</code\s*>"
+    r"<(code)\b[^<>]*+>[^<]*+(?:<(?!/?code\b)[^<]*+)*</code\s*>"
     r"|<(\w+)\b[^<>]*\blang\s*=\s*[\"']?(?!zh)[a-z]{2,3}\b[^<>]*+>[^<]*+</\2\s*>",
     re.I,
 )
 RUBY_READING, RUBY_BRACKET = re.compile(r"<rt\b[^<>]*>([^<>]*)</rt>", re.I), re.compile(r"<rp>[^<>]*</rp>", re.I)
 INVISIBLE = re.compile(r"<(span|div|sup)\b[^<>]*(?:display:\s*none|\bnoprint\b)[^<>]*>[^<]*</\1\s*>", re.I)
 BREAK = re.compile(rf"<(?:br|hr)\b[^<>]*>|</?(?:{BLOCK})\b[^<>]*>", re.I)
-POEM = re.compile(r"<poem\b[^<>]*+>([^<]*+(?:<(?!/?poem\b)[^<]*+)*+)</poem\s*>", re.I)
+POEM = re.compile(r"<poem\b[^<>]*+>([^<]*+(?:<(?!/?poem\b)[^<]*+)*)</poem\s*>", re.I)
 TABLE_TAG = re.compile(r"<(/?)table\b[^<>]*>", re.I)
 TAG = re.compile(rf"</?(?:{INLINE})(?:[\s/][^<>]*)?>", re.I)
 TERM_LINE, TAGGED = (

@@ -39,7 +39,7 @@ MAX_DEPTH = 100  # MediaWiki's $wgMaxPPExpandDepth
 # An address ends at a blank, at italics or at something dropped; without a label a number stands for it.
 ADDRESS = rf"[^\s\[\]<>\"'{HOLE}]*+"
 EXTERNAL = re.compile(
-    rf"\[(?:(?:https?|ftp|news|mailto):|//){ADDRESS}(?:'(?!'){ADDRESS})*+[ \t]*+([^\[\]\n]*+)\]", re.I
+    rf"\[(?:(?:https?|ftp|news|mailto):|//){ADDRESS}(?:'(?!'){ADDRESS}){{0,20}}[ \t]*+([^\[\]\n]*+)\]", re.I
 )
 # A file whose brackets are broken, and a line of a gallery whose tags are.
 FILE = re.compile(
