@@ -83,11 +83,13 @@ def tidy(text: str) -> str:
         if right and not right.strip(" "):  # a blank between two holes
             blank = True
             continue
-        left, right = _emptied(left, right)
-        done[-1] = left
-        if 0 < len(right) < 8 and "\n" not in right and not WORD.search(right) and OPENS.search(left[-16:]):
-            done[-1] = left = left + right  # （→ may yet be closed without a word in it
-            continue
+        tail = left[-16:]
+        if "（" in tail or "(" in tail or tail[-1:] in "：: 音标標A":
+            left, right = _emptied(left, right, tail)
+            done[-1] = left
+            if 0 < len(right) < 8 and "\n" not in right and not WORD.search(right) and OPENS.search(left[-16:]):
+                done[-1] = left = left + right  # （→ may yet be closed without a word in it
+                continue
         if left[-1:] == "\n":
             right = right.lstrip(" ")
         if blank and right and left[-1:].isascii() and right[0].isascii() and right[0] != " ":
@@ -108,9 +110,8 @@ def tidy(text: str) -> str:
     return "".join(done)
 
 
-def _emptied(left: str, right: str) -> tuple[str, str]:
-    """What announced what is gone goes with it, and so do brackets that are left without a word."""
-    tail = left[-16:]
+def _emptied(left: str, right: str, tail: str) -> tuple[str, str]:
+    """What announced what is gone goes with it, and so do brackets that are left without a word. ``tail``: of left."""
     announcement = SOURCE if right[:1] in "\n" else ANNOUNCED if right[0] in " ，、；）)" else None
     if announcement and tail[-1:] in "：: 音标標A" and (label := announcement.search(tail)):
         left = left[: len(left) - len(label[0])]
