@@ -18,7 +18,7 @@ from collections.abc import Callable
 from functools import cache
 from itertools import chain, zip_longest
 
-from .marks import FENCE, FENCE_END, INTERNAL, KEPT, PROTECTED, RESTORED, RULE
+from .marks import FENCE, FENCE_END, INTERNAL, KEPT, PROTECTED, RESTORED, RULE, RULE_SIGN
 from .regional_words import mainland, mainland_in_any_text
 from .tables import ZHWIKI
 
@@ -37,7 +37,7 @@ FLAGS = frozenset("ADHNRT-")
 
 MAX_WORD = 80  # characters; longer ones stand in no text a second time
 FENCED = re.compile(f"{FENCE}([^{FENCE_END}]*){FENCE_END}")
-SIGNS = re.compile(f"[{FENCE}{FENCE_END}]|{RULE}.", re.S)
+SIGNS = re.compile(f"[{FENCE}{FENCE_END}]|{RULE_SIGN.pattern}", re.S)
 LINE_MARKS = re.compile("[*#:;]+ *|=+ *|")
 RULE_PLACE = re.compile(f"{RULE}(.)", re.S)
 FIRST_NUMBER, LAST_NUMBER = 0xF0000, 0x10FFFD  # private characters, which no font and no writer of a wiki uses
@@ -45,12 +45,14 @@ QUOTATION_MARKS = tuple(zip("「」『』", "“”‘’", strict=True))
 # OpenCC's t2s leaves 著 alone, because it is simplified too, in 著作 and 显著. Elsewhere it is 着: 随着, 着陆; but
 # before a stop only after a verb: 看着。, and 鲁迅著。
 PARTICLE = re.compile(
-    "(?<=[讨谈争辩评议]论)著(?!作|名|述|者)|(?<![所合编原名专论遗巨昭卓显土译拙撰主])著(?![作名称者书述录译《〈于成文有明：:）)，。；、！？「『“\n]|$)"
-    "|(?<=[看拿抱读带随跟听写])著(?=书|录音|作品|名师|作者的|作者，)|(?<=[看随跟沿带拿站坐走活等望听笑哭说想躺睡穿戴住留存抱背揹负牵围靠守盯])著(?=[，。；、！？\n]|$)"
+    "(?<![所合编原名专论遗巨昭卓显土译拙撰主])著(?![作名称者书述录译《〈于成文有明：:）)，。；、！？「『“\n]|$)"
+    "|(?<=[讨谈争辩评议]论)著(?!作|名|述|者)"
+    "|(?<=[看拿抱读带随跟听写])著(?=书|录音|作品|名师|作者的|作者，)"
+    "|(?<=[看随跟沿带拿站坐走活等望听笑哭说想躺睡穿戴住留存抱背揹负牵围靠守盯])著(?=[，。；、！？\n]|$)"
 )
 CONVERTIBLE = re.compile("[\u3400-\u9fff「」『』]")
-# t2s also takes simplified text: 乾 there is no 干 in the name of a place.
 SHORT = 200  # characters, in which a look for Chinese ones is cheap
+# t2s also takes simplified text: 乾 there is no 干 in the name of a place.
 PLACE_NAME = re.compile("乾(?=[县縣州]|安[县縣])")
 
 
@@ -145,7 +147,7 @@ class Converter:
     """The rules of one page. ``show`` and ``note`` collect them, ``convert`` applies them."""
 
     def __init__(self) -> None:
-        self.changes: list[tuple[bool, dict[str, str]]] = []  # (taken back?, word by source), in the order of the page
+        self.changes: list[dict[str, str]] = []  # word by source, of each rule in the order of the page
         self.made = 0  # of the changes, so many are in the table
         self.table: dict[str, str] = {}
         self.lengths: dict[str, list[int]] = {}  # of the sources in the table by their first character, longest first
@@ -196,18 +198,20 @@ class Converter:
         target = choose(words)
         pairs = {} if target is None else dict.fromkeys(words.values(), target)
         pairs |= one_way.get(READER, {})
+        pairs = {_plain(source): _plain(word) for source, word in pairs.items()}
+        if remove:  # what is left is the conversion of its characters, and of a single one nothing
+            to_character = to_simplified()
+            pairs = {source: "".join(map(to_character, source)) if len(source) > 1 else source for source in pairs}
         number = min(FIRST_NUMBER + len(self.changes), LAST_NUMBER)
-        self.changes.append((remove, {_plain(source): _plain(word) for source, word in pairs.items()}))
+        self.changes.append(pairs)
         return RULE + chr(number)
 
     def _make(self, until: int) -> None:
         """Bring the first changes into the table."""
-        for remove, pairs in self.changes[self.made : until]:
+        for pairs in self.changes[self.made : until]:
             for source, word in pairs.items():
                 if not source or len(source) > MAX_WORD:
                     continue
-                if remove:  # what is left is the conversion of its characters, and of a single one nothing
-                    word = "".join(map(to_simplified(), source)) if len(source) > 1 else source
                 self.table[source] = word
                 lengths = self.lengths.setdefault(source[0], [])
                 if len(source) not in lengths:
@@ -243,16 +247,16 @@ class Converter:
                 done.append(_outside(part, self._by_rules))
             text = "".join(done)
         elif self.changes:
-            text = RULE_PLACE.sub("", text)
+            text = RULE_SIGN.sub("", text)
         change = str if self.switches & CONTENT_STAYS else simplified
-        return _outside(text, change, at_once=True).replace(FENCE, "").replace(FENCE_END, "")
+        return _unfenced(text, change).replace(FENCE, "").replace(FENCE_END, "")
 
     def convert_title(self, title: str) -> str:
         """The title by its own rule, or by all rules of its page."""
         if self.switches & TITLE_STAYS:
             return html.unescape(title)
         self._make(len(self.changes))
-        title = self.title or _outside(self._by_rules(title), simplified, at_once=True)
+        title = self.title or _unfenced(self._by_rules(title), simplified)
         return html.unescape(title.translate(RESTORED))
 
 
@@ -306,15 +310,21 @@ LINE_STARTS = {ord(sign): sign.translate(PROTECTED) for sign in "*#:;=|!"}
 COLON = ":".translate(PROTECTED)
 
 
-def _outside(text: str, change: Callable[[str], str], at_once: bool = False) -> str:
-    """Apply ``change`` to what lies outside the fences. ``at_once``: to all of it in one piece, and fences go."""
+def _unfenced(text: str, change: Callable[[str], str]) -> str:
+    """What lies outside the fences changed, all of it in one piece; the fences go."""
     if FENCE not in text:
         return change(text)
     pieces = FENCED.split(text)  # outside, inside, outside …
-    if at_once:
-        outside = change(FENCE.join(piece.replace(FENCE, "") for piece in pieces[::2])).split(FENCE)
-        inside = (piece[:1].translate(LINE_STARTS) + piece[1:].replace(":", COLON) for piece in pieces[1::2])
-        return "".join(chain.from_iterable(zip_longest(outside, inside, fillvalue="")))
+    outside = change(FENCE.join(piece.replace(FENCE, "") for piece in pieces[::2])).split(FENCE)
+    inside = (piece[:1].translate(LINE_STARTS) + piece[1:].replace(":", COLON) for piece in pieces[1::2])
+    return "".join(chain.from_iterable(zip_longest(outside, inside, fillvalue="")))
+
+
+def _outside(text: str, change: Callable[[str], str]) -> str:
+    """What lies between the fences changed, piece by piece; the fences stay."""
+    if FENCE not in text:
+        return change(text)
+    pieces = FENCED.split(text)
     pieces[::2] = map(change, pieces[::2])
     pieces[1::2] = (f"{FENCE}{inside}{FENCE_END}" for inside in pieces[1::2])
     return "".join(pieces)

@@ -1,7 +1,7 @@
 """The signs that rendering leaves in a text for those who come after it, none of which survives cleaning.
 
-They are noncharacters: Unicode keeps U+FDD0 to U+FDEF free for a program's own use, and ``wikitext`` takes them out of
-its input first.
+They are noncharacters: Unicode keeps U+FDD0 to U+FDEF free for a program's own use, and ``tags`` takes them out of the
+input first. A rule's number is a private character.
 """
 
 import re

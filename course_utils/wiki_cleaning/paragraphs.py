@@ -54,6 +54,7 @@ OPENS, CLOSES = re.compile(rf"[（(]{NO_WORD}*$"), re.compile(rf"{NO_WORD}{{0,8}
 PRONOUNCED = "(?:IPA|[国國][际際]音[标標]|音[标標]|[发發读讀]音)"
 ANNOUNCED = re.compile(rf"(?:(?<=[（(，、；]){PRONOUNCED} ?|{PRONOUNCED} ?[：:] ?)$")
 SOURCE = re.compile(r"(?<=\n)[*#:;]* ?(?:[资資]料)?(?:[来來]源|出[处處]|[注註])[：:] ?$")
+ANNOUNCING = "：: 音标標A"  # the characters that both end with
 # A picture that leads a list item goes with the dash after it.
 LEADING = re.compile(rf"(\n[*#:;]+) *{HOLE} *(?:[-–—－·•]+ +|[：:，、] *)?")
 _ONE = f"{SPOKEN}[^{SPOKEN_END}]*{SPOKEN_END}"
@@ -84,7 +85,7 @@ def tidy(text: str) -> str:
             blank = True
             continue
         tail = left[-16:]
-        if "（" in tail or "(" in tail or tail[-1:] in "：: 音标標A":
+        if "（" in tail or "(" in tail or tail[-1:] in ANNOUNCING:  # at most holes neither can be
             left, right = _emptied(left, right, tail)
             done[-1] = left
             if 0 < len(right) < 8 and "\n" not in right and not WORD.search(right) and OPENS.search(left[-16:]):
@@ -113,9 +114,9 @@ def tidy(text: str) -> str:
 def _emptied(left: str, right: str, tail: str) -> tuple[str, str]:
     """What announced what is gone goes with it, and so do brackets that are left without a word. ``tail``: of left."""
     announcement = SOURCE if right[:1] in "\n" else ANNOUNCED if right[0] in " ，、；）)" else None
-    if announcement and tail[-1:] in "：: 音标標A" and (label := announcement.search(tail)):
+    if announcement and (label := announcement.search(tail)):
         left = left[: len(left) - len(label[0])]
-    elif ("（" in tail or "(" in tail) and (opening := OPENS.search(tail)) and (closing := CLOSES.match(right)):
+    elif (opening := OPENS.search(tail)) and (closing := CLOSES.match(right)):
         rules = "".join(RULE_SIGN.findall(opening[0] + closing[0]))
         left, right = left[: len(left) - len(opening[0])].rstrip(" ") + rules, right[closing.end() :]
     return left, right

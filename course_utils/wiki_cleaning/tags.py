@@ -36,10 +36,8 @@ BREAK = re.compile(rf"<(?:br|hr)\b[^<>]*>|</?(?:{BLOCK})\b[^<>]*>", re.I)
 POEM = re.compile(r"<poem\b[^<>]*+>([^<]*+(?:<(?!/?poem\b)[^<]*+)*)</poem\s*>", re.I)
 TABLE_TAG = re.compile(r"<(/?)table\b[^<>]*>", re.I)
 TAG = re.compile(rf"</?(?:{INLINE})(?:[\s/][^<>]*)?>", re.I)
-TERM_LINE, TAGGED = (
-    re.compile(r"\n;[^\n<]*<[^\n]*"),
-    re.compile(r"<(?!br\b|wbr\b)(\w+)\b[^<>]*(?<!/)>.*?(?:</\1\s*>|$)", re.I),
-)
+TERM_LINE = re.compile(r"\n;[^\n<]*<[^\n]*")
+TAGGED = re.compile(r"<(?!br\b|wbr\b)(\w+)\b[^<>]*(?<!/)>.*?(?:</\1\s*>|$)", re.I)
 LINE_END = re.compile(r"[ \t]*\n")
 MAX_REF_DEPTH = 3  # of references in references
 
@@ -132,9 +130,10 @@ def _without_unread(text: str) -> tuple[str, bool]:
 def _raw(name: str, attributes: str, content: str) -> str:
     read = {"math": formulas.readable, "chem": formulas.chemical, "ce": formulas.chemical}.get(name)
     if read:
-        shown = read(content).translate(PROTECTED) or LOST_FORMULA
-        if name == "math" and shown == LOST_FORMULA and (rows := formulas.rows(content)):
-            shown = HARD_BREAK.join(["", *(row.translate(PROTECTED) for row in rows), ""])
+        shown = read(content)
+        if not shown and name == "math" and (rows := formulas.rows(content)):
+            shown = HARD_BREAK.join(["", *rows, ""])
+        shown = shown.translate(PROTECTED) or LOST_FORMULA
     elif name == "nowiki" or (name in ("syntaxhighlight", "source") and "inline" in attributes):
         shown = content.translate(PROTECTED)
     else:

@@ -50,7 +50,7 @@ BARE_ASIDE = re.compile(f"(?<![（(，、；：,;: {marks.ASIDE}]){marks.ASIDE}(
 MAGIC = re.compile(f"__(?:{'|'.join(ZHWIKI['magic_words'])})__")
 QUOTES = re.compile(r"''+")
 COMMA_AND_STOP = re.compile("，+。")
-STAND_IN = re.compile("[\ufdd6\ufdd8-\ufde8]")  # of marks.RESTORED
+STAND_IN = re.compile(f"[{PIPE}{marks.STAND_INS}]")
 ODD_SPACES = "\t\u00a0\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u3000"
 ODD_CHARACTERS = re.compile(  # and those that nobody sees
     rf"[{ODD_SPACES}\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060\ufeff\x00-\x08\x0b-\x1f\x7f]"
