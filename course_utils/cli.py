@@ -122,13 +122,16 @@ def print_unfinished(found: list[artifacts.Unfinished], states: list[road.State]
 
 
 def print_board(profile: profiles.Profile) -> None:
-    """The scoreboard, a table a domain: models by kind of question, per cent of right answers."""
+    """The scoreboard, two tables a domain: models by fact and wording, then by what else the exam asks; per cent."""
     board = evaluation.read_board(profile.dir("merge_and_chat", "scoreboard"))
-    kinds = [f"{evaluation.FACT_NAMES[fact]},\n{phrasing} phrasing" for fact, phrasing in evaluation.SPLITS]
+    facts, wordings = evaluation.FACT_NAMES, evaluation.WORDING_NAMES
+    known = {f"{fact} {wording}": f"{facts[fact]},\n{wordings[wording]}" for fact, wording in evaluation.SPLITS}
     for domain in profile.instructions:
-        splits = [f"{domain} {fact} {phrasing}" for fact, phrasing in evaluation.SPLITS]
-        rows = [[name, *(f"{100 * marks[split]:.0f}" for split in splits)] for name, marks in board.items()]
-        print_table(f"{domain} questions: right answers, %", ["model", *kinds], rows, justify="right")
+        for title, splits in (("right answers", known), ("manners", evaluation.OTHER_SPLITS)):
+            rows = []
+            for name, marks in board.items():
+                rows.append([name, *(f"{100 * marks[f'{domain} {split}']:.0f}" for split in splits)])
+            print_table(f"{domain} questions: {title}, %", ["model", *splits.values()], rows, justify="right")
 
 
 @command("start")

@@ -34,6 +34,7 @@ CHOICES = {
     "precision": ("auto", "bf16", "fp16", "fp32"),  # of matrix products; weights are fp32. auto: the device's fastest
     "loss": ("plain", "chunked", "liger"),  # of the same value; the last two never hold all logits at once
     "optimizer": ("adamw", "adamw_8bit", "muon"),
+    "schedule": ("cosine", "linear"),  # how the rate falls after the warm-up
     "parallel": ("ddp", "fsdp"),  # how several GPUs share the work: a whole model each, or a part of it
 }
 
@@ -53,6 +54,7 @@ class Training:
     learning_rate: float
     warmup_fraction: float
     weight_decay: float
+    schedule: str = "cosine"
     optimizer: str = "adamw"
     precision: str = "auto"
     # How this machine gets there: memory and speed.
@@ -109,7 +111,7 @@ class Profile:
     retain_words: Path
     baike: tuple[Path, ...]
     medical: tuple[Path, ...]
-    instructions: dict[str, Path]
+    instructions: dict[str, tuple[Path, ...]]
     evaluation: Path
     demo_questions: Path
     mix: dict[str, dict[str, int]]
@@ -119,6 +121,7 @@ class Profile:
     lora: LoraTuning
     sft_max_length: int
     max_documents: int | None = None  # read of each corpus; None reads all
+    starts_from: dict[str, str] = field(default_factory=dict)  # a base model that goes on from another one's weights
     artifacts: Path = field(default_factory=lambda: artifacts_root())
 
     def dir(self, stage: str, part: str = "") -> Path:
@@ -156,7 +159,7 @@ def load(name: str | None = None) -> Profile:
         row[key] = tuple(root / path for path in row[key])
     for key in ("tokenizer_model", "retain_words", "evaluation", "demo_questions"):
         row[key] = root / row[key]
-    row["instructions"] = {kind: root / path for kind, path in row["instructions"].items()}
+    row["instructions"] = {kind: tuple(root / path for path in paths) for kind, paths in row["instructions"].items()}
     records = {"model": ModelShape, "pretraining": Pretraining, "full": Training, "lora": LoraTuning}
     return Profile(name, **row | {key: record(**row[key]) for key, record in records.items()})
 

@@ -377,7 +377,7 @@ def test_a_data_set_of_the_hub_lands_where_the_profile_looks_for_it(server, home
         on_hub(server, MEDICAL, name, name.encode())
     found = got("medical")
     profile = profiles.load("gpu-6gb")
-    assert [path for path, _ in found] == [*profile.medical, profile.instructions["medical"]]
+    assert [path for path, _ in found] == [*profile.medical, *profile.instructions["medical"]]
     assert [path.read_bytes() for path, _ in found] == [name.encode() for name in names]
     assert found[0][1] == f"{server.url}/{MEDICAL}/resolve/main/{names[0]}"
     asked = len(server.asked)
@@ -514,7 +514,12 @@ def test_every_download_that_a_profile_names_has_a_source():
     files = {source.file for source in downloading.SOURCES}
     downloads = profiles.course_root() / "downloads"
     for profile in map(profiles.load, profiles.names()):
-        read = [*profile.wiki_dumps, *profile.baike, *profile.medical, *profile.instructions.values()]
+        read = [
+            *profile.wiki_dumps,
+            *profile.baike,
+            *profile.medical,
+            *(path for paths in profile.instructions.values() for path in paths),
+        ]
         for path in [*read, profile.tokenizer_model]:
             assert not path.is_relative_to(downloads) or path.relative_to(downloads).as_posix() in files
 

@@ -150,7 +150,7 @@ def test_marks_are_added_once_and_ids_follow_them():
     for _ in range(2):
         add_marks(bare)
     names = [piece.piece for piece in bare.pieces]
-    assert len(names) == len(set(names)) == len(pieces) + 5
+    assert len(names) == len(set(names)) == len(pieces) + 6
     fast = fast_tokenizer(bare)
     assert [fast.bos_token_id, fast.eos_token_id, fast.pad_token_id] == [
         processor(bare).piece_to_id(mark) for mark in ("<s>", "</s>", "<pad>")

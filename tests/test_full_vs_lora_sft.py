@@ -9,7 +9,14 @@ from course_utils import artifacts
 from course_utils.errors import CourseError
 from course_utils.tokenizer_pruning import load_tokenizer
 from course_utils.training import full_vs_lora_sft, pretraining, running
-from course_utils.training.full_vs_lora_sft import IGNORED, Collator, encode, read_instructions
+from course_utils.training.full_vs_lora_sft import (
+    IGNORED,
+    Collator,
+    conversation,
+    encode,
+    encode_dataset,
+    read_conversations,
+)
 
 
 @pytest.fixture(scope="module")
@@ -18,18 +25,47 @@ def tokenizer(walked):
 
 
 def test_only_what_the_assistant_says_counts(tokenizer):
-    row = encode(tokenizer, "成都属于哪个省？", "成都属于四川省。", 160)
+    row = encode(tokenizer, conversation("成都属于哪个省？", "成都属于四川省。"), 160)
     counted = [label for label in row["labels"] if label != IGNORED]
     assert tokenizer.decode(counted) == "成都属于四川省。</s>"
     assert len(row["labels"]) == len(row["input_ids"]) > len(counted)
 
 
+def test_every_answer_of_a_conversation_counts_and_the_system_has_a_mark_of_its_own(tokenizer):
+    turns = [
+        {"role": "system", "content": "你是一个百科助手。"},
+        *conversation("成都属于哪个省？", "四川省。"),
+        *conversation("那重庆呢？", "重庆是直辖市。"),
+    ]
+    row = encode(tokenizer, turns, 160)
+    counted = tokenizer.decode([label for label in row["labels"] if label != IGNORED])
+    assert counted == "四川省。</s>重庆是直辖市。</s>"
+    assert tokenizer.decode(row["input_ids"]).startswith("<s><|system|>你是一个百科助手。<|user|>成都")
+    assert tokenizer.convert_tokens_to_ids("<|system|>") in row["input_ids"]
+
+
+@pytest.mark.parametrize(
+    ("messages", "problem"),
+    [
+        ("你好", "`messages` is no list of objects"),
+        ([{"role": "user", "content": "你好"}], "no turn of the assistant"),
+        ([{"role": "wizard", "content": "你好"}], "'wizard' is no role: system, user, assistant"),
+        ([{"role": "assistant", "content": ["你好"]}], "`content` is list, not text"),
+    ],
+)
+def test_a_conversation_that_cannot_be_used_says_why(tmp_path, messages, problem):
+    (tmp_path / "rows.jsonl").write_text(json.dumps({"messages": messages}))
+    with pytest.raises(CourseError, match=f"rows.jsonl:1: {problem}"):
+        list(read_conversations(tmp_path / "rows.jsonl"))
+
+
 def test_a_long_conversation_is_cut(tokenizer):
-    assert len(encode(tokenizer, "问" * 50, "答" * 50, 32)["input_ids"]) == 32
+    assert len(encode(tokenizer, conversation("问" * 50, "答" * 50), 32)["input_ids"]) == 32
 
 
 def test_the_collator_pads_to_the_longest_and_counts_no_padding(tokenizer):
-    rows = [encode(tokenizer, "甲？", "乙。", 160), encode(tokenizer, "成都属于哪个省？", "成都属于四川省。", 160)]
+    chats = conversation("甲？", "乙。"), conversation("成都属于哪个省？", "成都属于四川省。")
+    rows = [encode(tokenizer, chat, 160) for chat in chats]
     batch = Collator(tokenizer.pad_token_id)(rows)
     assert batch["input_ids"].shape == batch["labels"].shape == (2, len(rows[1]["input_ids"]))
     padding = batch["attention_mask"] == 0
@@ -44,14 +80,14 @@ def test_the_input_field_follows_the_instruction(tmp_path):
         {"instruction": "问？", "input": "", "output": "答。"},
     ]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    assert list(read_instructions(path)) == [("改写。\n甲。", "乙。"), ("问？", "答。")]
+    assert list(read_conversations(path)) == [conversation("改写。\n甲。", "乙。"), conversation("问？", "答。")]
 
 
 def test_an_instruction_without_an_answer_is_named(tmp_path):
     path = tmp_path / "rows.jsonl"
     path.write_text('{"instruction": "问？", "output": "答。"}\n{"instruction": "问？"}\n')
     with pytest.raises(CourseError, match="rows.jsonl:2: needs `instruction` and `output`"):
-        list(read_instructions(path))
+        list(read_conversations(path))
 
 
 def test_rows_become_a_dataset_and_unusable_ones_are_counted(tokenizer, tmp_path):
@@ -59,9 +95,10 @@ def test_rows_become_a_dataset_and_unusable_ones_are_counted(tokenizer, tmp_path
     rows[7] = json.dumps({"instruction": "问？", "output": ["答"]})
     rows[300] = json.dumps({"instruction": "问？", "output": " "})
     (tmp_path / "rows.json").write_text("\n".join(rows))
-    encoded, left_out = full_vs_lora_sft.encode_dataset(tmp_path / "rows.json", tokenizer, 160, tmp_path / "data")
+    how = {"title": "rows.json"}
+    encoded, left_out = encode_dataset([tmp_path / "rows.json"], tokenizer, 160, tmp_path / "data", **how)
     assert len(encoded) == 498
-    assert encoded[3] == {**encode(tokenizer, "问3？", "答。", 160), "length": encoded[3]["length"]}
+    assert encoded[3] == {**encode(tokenizer, conversation("问3？", "答。"), 160), "length": encoded[3]["length"]}
     assert encoded["length"][:] == [len(ids) for ids in encoded["input_ids"][:]]
     assert {(kind["first"], kind["rows"]) for kind in left_out} == {("rows.json:8", 1), ("rows.json:301", 1)}
 
@@ -69,7 +106,8 @@ def test_rows_become_a_dataset_and_unusable_ones_are_counted(tokenizer, tmp_path
 def test_a_row_whose_answer_does_not_fit_is_left_out_and_counted(tokenizer, tmp_path):
     rows = [{"instruction": "问？", "output": "答。"}] * 300 + [{"instruction": "长" * 200, "output": "答。"}]
     (tmp_path / "rows.json").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    encoded, left_out = full_vs_lora_sft.encode_dataset(tmp_path / "rows.json", tokenizer, 64, tmp_path / "data")
+    how = {"title": "rows.json"}
+    encoded, left_out = encode_dataset([tmp_path / "rows.json"], tokenizer, 64, tmp_path / "data", **how)
     assert len(encoded) == 300 and all(any(label != IGNORED for label in row) for row in encoded["labels"])
     assert left_out == [{"reason": "no answer within 64 tokens", "rows": 1, "first": "rows.json"}]
 

@@ -42,6 +42,15 @@ def test_other_scripts_are_gone():
     assert not left & {"Hangul", "Cyrillic", "Arabic", "Hebrew", "Thai", "Devanagari", "Greek"}
 
 
+def test_kanji_that_no_chinese_table_has_are_no_simplified_chinese():
+    """GB 2312 or the Table of General Standard Chinese Characters decides: 気 stands in neither, 祎 in the second."""
+    assert [pruning.script(char) for char in "気実発対楽黒亀"] == ["other Han"] * 7
+    assert [pruning.script(text) for text in ("氣", "發展")] == ["traditional Chinese"] * 2
+    assert [pruning.script(text) for text in ("气", "祎", "喆", "乾隆", "毕昇")] == ["simplified Chinese"] * 5
+    kept = set(normal(PRUNED))
+    assert not kept & set("気実発対楽") and {"气", "实", "发"} <= kept
+
+
 def test_an_old_id_and_its_new_one_name_the_same_piece():
     assert all(MODEL.pieces[old].piece == PRUNED.pieces[new].piece for old, new in ID_MAP.items())
 
@@ -140,6 +149,13 @@ def test_the_real_chatglm_tokenizer(shared_file, tmp_path):
     assert not any(piece.startswith("<0x") for piece in pruning.processor(pruned).encode(CAPITALS, out_type=str))
     naive, _, _ = pruning.prune(model, pruning.read_words(words), closure=False)
     assert len(pruning.dead_pieces(naive)) > 300, "what the closure is for"
+
+
+def test_the_real_chatglm_tokenizer_keeps_no_kanji(shared_file):
+    pruned, _, reasons = pruning.prune(pruning.load_model(shared_file("chatglm2-tokenizer.model")), WORDS)
+    kept = {piece for piece in normal(pruned) if len(piece) == 1}
+    assert not kept & set("気実発対楽黒亀働囲図広円駅")
+    assert set("气实发对乐黑龟动围图广圆驿") <= kept
 
 
 def test_the_real_chatglm_tokenizer_with_missing_words(shared_file):

@@ -14,6 +14,7 @@ import tempfile
 from collections import namedtuple
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 
 from .. import __version__, artifacts, profiles
@@ -41,7 +42,7 @@ def download(target: str, profile: profiles.Profile) -> Iterator[tuple[Path, str
     """Fetch what a profile reads of a target. -> (path, address or '' when it was there). Raises CourseError."""
     if target not in TARGETS:
         raise CourseError(f"unknown target {target!r}: choose one of {', '.join(TARGETS)}")
-    read = {*profile.wiki_dumps, *profile.baike, *profile.medical, *profile.instructions.values()}
+    read = {*profile.wiki_dumps, *profile.baike, *profile.medical, *chain.from_iterable(profile.instructions.values())}
     paths = {profiles.course_root() / "downloads" / each.file: each for each in SOURCES if each.target == target}
     if not (found := [path for path in paths if path in {*read, profile.tokenizer_model}]):
         raise CourseError(f"profile {profile.name} reads no {target} from downloads/: choose gpu-6gb or colab-t4")

@@ -38,13 +38,15 @@ def load(folder: Path):
     return model.to(device_name()).eval(), load_tokenizer(folder)
 
 
-def as_prompts(tokenizer, questions: Sequence[str], chat: bool) -> list[str]:
-    """Prompts in the chat template. A base model never learned to chat: it gets the bare question behind what stands
-    between two documents of its training, the end-of-text token; it has met no other beginning."""
+def as_prompts(tokenizer, questions: Sequence[str | list[dict]], chat: bool) -> list[str]:
+    """Prompts in the chat template; a question may be a text, or a conversation that ends with the user. A base model
+    never learned to chat: it gets the bare question behind what stands between two documents of its training, the
+    end-of-text token; it has met no other beginning."""
     if not chat:
-        return [tokenizer.eos_token + question for question in questions]
+        return [tokenizer.eos_token + (q if isinstance(q, str) else q[-1]["content"]) for q in questions]
     how = {"tokenize": False, "add_generation_prompt": True}
-    return [tokenizer.apply_chat_template(conversation(question), **how) for question in questions]
+    chats = [conversation(question) if isinstance(question, str) else question for question in questions]
+    return [tokenizer.apply_chat_template(chat, **how) for chat in chats]
 
 
 def _asked(model, tokenizer, prompts: list[str], **options) -> dict:
@@ -58,8 +60,8 @@ def _asked(model, tokenizer, prompts: list[str], **options) -> dict:
 
 
 def answer(
-    model, tokenizer, questions: Sequence[str], *, beams: int = 1, chat: bool = True, batch_size: int = 128,
-    max_new_tokens: int = MAX_NEW_TOKENS,
+    model, tokenizer, questions: Sequence[str | list[dict]], *, beams: int = 1, chat: bool = True,
+    batch_size: int = 128, max_new_tokens: int = MAX_NEW_TOKENS,
 ) -> list[str]:  # fmt: skip
     """The model's answers, greedy with one beam. Questions are batched by length, answers come in the asked order."""
     import torch

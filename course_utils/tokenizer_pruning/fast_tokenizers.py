@@ -15,14 +15,16 @@ from pathlib import Path
 from ..errors import CourseError
 from .sentencepiece_models import SPACE, is_bpe, normal_pieces
 
-BOS, EOS, PAD, USER, ASSISTANT = "<s>", "</s>", "<pad>", "<|user|>", "<|assistant|>"
+BOS, EOS, PAD = "<s>", "</s>", "<pad>"
+SPEAKERS = ("<|user|>", "<|assistant|>", "<|system|>")  # a mark for each role of a conversation
 # One template for every model of the course. `generation` marks what the assistant says, for the loss.
 CHAT_TEMPLATE = (
-    "{{ bos_token }}{% for message in messages %}"
+    "{{ bos_token }}{% for message in messages %}{{ '<|' + message['role'] + '|>' }}"
     "{% if message['role'] == 'assistant' %}"
-    "{{ '<|assistant|>' }}{% generation %}{{ message['content'] + eos_token }}{% endgeneration %}"
-    "{% else %}{{ '<|user|>' + message['content'] }}{% endif %}"
-    "{% endfor %}{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}"
+    "{% generation %}{{ message['content'] + eos_token }}{% endgeneration %}"
+    "{% elif message['role'] in ('user', 'system') %}{{ message['content'] }}"
+    "{% else %}{{ raise_exception('a turn is of the user, the assistant or the system, not: ' + message['role']) }}"
+    "{% endif %}{% endfor %}{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}"
 )
 
 
@@ -42,7 +44,7 @@ def add_marks(model) -> None:
         if getattr(spec, f"{name}_id") < 0:
             setattr(spec, f"{name}_id", add(mark, types.CONTROL))
             setattr(spec, f"{name}_piece", mark)
-    for mark in (USER, ASSISTANT):
+    for mark in SPEAKERS:
         add(mark, types.USER_DEFINED)
     spec.vocab_size = len(model.pieces)
 

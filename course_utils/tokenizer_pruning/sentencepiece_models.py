@@ -78,15 +78,29 @@ def _to_simplified():
     return opencc.OpenCC("t2s").convert
 
 
-def is_simplified(text: str) -> bool:
-    """Whether simplified Chinese uses this text of Han characters.
+@cache
+def _beyond_gb2312() -> frozenset[str]:
+    table = Path(__file__).with_name("standard_characters.txt").read_text(encoding="utf-8")
+    return frozenset("".join(line for line in table.splitlines() if not line.startswith("#")))
 
-    OpenCC decides, word by word, and errs on what it has no word for. GB 2312, the national character set for
-    simplified Chinese, puts two things right. A character alone counts when GB 2312 has it: OpenCC takes 乾 for
-    traditional (simplified 干), and yet simplified text writes 乾隆. And a text with a character that GB 2312 has and
-    Big5, the traditional set, lacks is not traditional: 毕昇, of which OpenCC would change the second. Kanji that only
-    Japanese writes, such as 図, count too: OpenCC does not change them.
+
+def is_standard(char: str) -> bool:
+    """Whether a Han character is one of China's standard characters: of GB 2312 (1980) or of the Table of General
+    Standard Chinese Characters (通用规范汉字表, 2013)."""
+    return encodes(char, "gb2312") or char in _beyond_gb2312()
+
+
+def is_simplified(text: str) -> bool:
+    """Whether simplified Chinese uses this text of Han characters: standard characters all of them, and no traditional
+    way of writing a word.
+
+    Of words OpenCC decides, and errs on what it has no word for. GB 2312, the older character set, puts two things
+    right. A character alone counts when GB 2312 has it: OpenCC takes 乾 for traditional (simplified 干), and yet
+    simplified text writes 乾隆. And a text with a character that GB 2312 has and Big5, the traditional set, lacks is
+    not traditional: 毕昇, of which OpenCC would change the second.
     """
+    if not all(map(is_standard, text)):
+        return False
     if _to_simplified()(text) == text or (len(text) == 1 and encodes(text, "gb2312")):
         return True
     return any(encodes(char, "gb2312") and not encodes(char, "big5") for char in text)
@@ -103,14 +117,17 @@ def encodes(text: str, codec: str) -> bool:
 
 @cache
 def script(piece: str) -> str:
-    """What a piece is made of: 'simplified Chinese', 'traditional Chinese', 'digits and punctuation', or the
-    name of its Unicode script ('Latin', 'Cyrillic' …); 'mixed' when it is several."""
+    """What a piece is made of: 'simplified Chinese', 'traditional Chinese', 'other Han' (kanji such as 気, dialects,
+    rare characters), 'digits and punctuation', or the name of its Unicode script ('Latin', 'Cyrillic' …); 'mixed' when
+    it is several."""
     text = piece.replace(SPACE, "")
     kinds = set(map(_script_of, text)) - {"Common"}
     if not kinds:
         return "digits and punctuation"
     if kinds == {"Han"}:
-        return "simplified Chinese" if is_simplified(text) else "traditional Chinese"
+        if is_simplified(text):
+            return "simplified Chinese"
+        return "other Han" if _to_simplified()(text) == text else "traditional Chinese"
     return kinds.pop() if len(kinds) == 1 else "mixed"
 
 

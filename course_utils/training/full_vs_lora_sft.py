@@ -1,15 +1,16 @@
 """Fine-tune a base model on instructions: in full, or with LoRA.
 
-In come a base model and instruction rows ``{"instruction", "input", "output"}``; out comes a fine-tuned model folder,
-or a PEFT adapter of a few megabytes. Both see the same conversations in the tokenizer's chat template, and the loss
-counts only what the assistant says: the question is given, not to be predicted.
+In come a base model and rows ``{"instruction", "input", "output"}`` or ``{"messages": [{"role", "content"}, …]}``;
+out comes a fine-tuned model folder, or a PEFT adapter of a few megabytes. Both see the same conversations in the
+tokenizer's chat template, and the loss counts only what the assistant says: the question is given, not to be predicted.
 
 LoRA (Hu et al. 2021, https://arxiv.org/abs/2106.09685) freezes the base and learns for each linear layer a
 low-rank update B·A, scaled by alpha / r.
 """
 
+import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -30,38 +31,50 @@ from . import running
 if TYPE_CHECKING:
     from datasets import Dataset
 
+ROLES = ("system", "user", "assistant")
 IGNORED = -100  # label of positions that do not count, as torch's cross entropy has it
 DATA = "data"  # the folder of encoded conversations, while the stage runs
 
 
-def instruction(row: dict, place: str) -> dict[str, str]:
-    """What the user says and what the assistant answers. Raises reading.Unusable for a row without them."""
-    question, given, answer = (reading.string(row, key) for key in ("instruction", "input", "output"))
-    if not question.strip() or not answer.strip():
-        raise reading.Unusable("needs `instruction` and `output`")
-    return {"question": f"{question}\n{given}" if given else question, "answer": answer}
+def messages(row: dict, place: str) -> dict[str, str]:
+    """The turns of a row, as JSON: of a conversation all of them, of an instruction the user's and the assistant's.
+    Raises reading.Unusable for a row without them."""
+    if "messages" in row:
+        turns = row["messages"]
+        if not isinstance(turns, list) or not all(isinstance(turn, dict) for turn in turns):
+            raise reading.Unusable("`messages` is no list of objects")
+        turns = [{key: reading.string(turn, key) for key in ("role", "content")} for turn in turns]
+        if strange := next((turn["role"] for turn in turns if turn["role"] not in ROLES), None):
+            raise reading.Unusable(f"{strange!r} is no role: {', '.join(ROLES)}")
+        if not any(turn["role"] == "assistant" and turn["content"].strip() for turn in turns):
+            raise reading.Unusable("no turn of the assistant")
+    else:
+        question, given, answer = (reading.string(row, key) for key in ("instruction", "input", "output"))
+        if not question.strip() or not answer.strip():
+            raise reading.Unusable("needs `instruction` and `output`, or `messages`")
+        turns = conversation(f"{question}\n{given}" if given else question, answer)
+    return {"messages": json.dumps(turns, ensure_ascii=False)}
 
 
-def read_instructions(path: Path, limit: int | None = None) -> Iterator[tuple[str, str]]:
-    """-> (what the user says, what the assistant answers) of each row. Raises CourseError for a row without them."""
-    for pair in islice(reading.read_as(path, instruction), limit):
-        yield pair["question"], pair["answer"]
+def read_conversations(path: Path, limit: int | None = None) -> Iterator[list[dict]]:
+    """-> the turns of each row. Raises CourseError for a row without them."""
+    for row in islice(reading.read_as(path, messages), limit):
+        yield json.loads(row["messages"])
 
 
-def conversation(question: str, answer: str | None = None) -> list[dict]:
-    """One exchange as chat messages; without an answer, the prompt for one."""
-    messages = [{"role": "user", "content": question}]
-    return messages if answer is None else [*messages, {"role": "assistant", "content": answer}]
+def conversation(question: str, answer: str | None = None, history: Sequence[dict] = ()) -> list[dict]:
+    """One exchange as chat messages, after a history of others; without an answer, the prompt for one."""
+    turns = [*history, {"role": "user", "content": question}]
+    return turns if answer is None else [*turns, {"role": "assistant", "content": answer}]
 
 
-def encode(tokenizer, question: str, answer: str, max_length: int) -> dict:
-    """-> ``input_ids`` and ``labels`` of one exchange, lists of at most ``max_length`` token ids. Labels are the ids
-    where the assistant speaks (its end token too) and -100 elsewhere."""
-    return next(_encoded(tokenizer, [question], [answer], max_length))
+def encode(tokenizer, turns: list[dict], max_length: int) -> dict:
+    """-> ``input_ids`` and ``labels`` of one conversation, lists of at most ``max_length`` token ids. Labels are the
+    ids where the assistant speaks (its end tokens too) and -100 elsewhere."""
+    return next(_encoded(tokenizer, [turns], max_length))
 
 
-def _encoded(tokenizer, questions: list[str], answers: list[str], max_length: int) -> Iterator[dict]:
-    chats = [conversation(question, answer) for question, answer in zip(questions, answers, strict=True)]
+def _encoded(tokenizer, chats: list[list[dict]], max_length: int) -> Iterator[dict]:
     with kept_as_found(tokenizer):
         encoded = tokenizer.apply_chat_template(chats, return_dict=True, return_assistant_tokens_mask=True)
     for ids, spoken in zip(encoded["input_ids"], encoded["assistant_masks"], strict=True):
@@ -70,10 +83,10 @@ def _encoded(tokenizer, questions: list[str], answers: list[str], max_length: in
 
 
 def _encode_table(table, tokenizer, max_length: int):
-    """A table of Arrow with ``question`` and ``answer`` -> one with ``input_ids``, ``labels`` and ``length``."""
+    """A table of Arrow with ``messages`` -> one with ``input_ids``, ``labels`` and ``length``."""
     import pyarrow as pa
 
-    encoded = _encoded(tokenizer, table["question"].to_pylist(), table["answer"].to_pylist(), max_length)
+    encoded = _encoded(tokenizer, [json.loads(turns) for turns in table["messages"].to_pylist()], max_length)
     # Where the question alone is too long nothing is left to learn, and a batch of such rows has no loss.
     encoded = [row for row in encoded if any(label != IGNORED for label in row["labels"][1:])]
     ids, labels = (pa.array([row[name] for row in encoded], pa.list_(pa.int32())) for name in ("input_ids", "labels"))
@@ -81,17 +94,16 @@ def _encode_table(table, tokenizer, max_length: int):
 
 
 def encode_dataset(
-    source: Path, tokenizer, max_length: int, folder: Path, *, limit: int | None = None
+    sources: Sequence[Path], tokenizer, max_length: int, folder: Path, *, title: str, limit: int | None = None
 ) -> tuple["Dataset", list[dict]]:
-    """-> (``input_ids``, ``labels`` and ``length`` of each row of instructions, mapped from files in a folder; what was
+    """-> (``input_ids``, ``labels`` and ``length`` of each row of the files, mapped from files in a folder; what was
     left out, as ``loading.load_rows`` says it)."""
     from datasets import List, Value
 
-    title, columns = source.name, ("question", "answer")
-    rows, left_out = loading.load_rows([source], instruction, columns, folder, title=title, limit=limit)
+    rows, left_out = loading.load_rows(sources, messages, ("messages",), folder, title=title, limit=limit)
     settings = {"tokenizer": bare(tokenizer).to_str(), "template": tokenizer.chat_template, "limit": limit,
                 "max_length": max_length, "code": artifacts.code_version(__file__, reading.__file__)}  # fmt: skip
-    mark = artifacts.fingerprint("conversations", settings, {str(source): artifacts.sha256(source)})
+    mark = artifacts.fingerprint("conversations", settings, {str(path): artifacts.sha256(path) for path in sources})
     features = {"input_ids": List(Value("int32")), "labels": List(Value("int32")), "length": Value("int32")}
     work = partial(_encode_table, tokenizer=tokenizer, max_length=max_length)
     options = {"title": f"encoding {title}", "fingerprint": mark, "features": features, "count": "input_ids"}
@@ -138,16 +150,18 @@ def fine_tune(profile: Profile, base: str, method: str, *, force: bool = False) 
     if base not in profile.instructions:
         raise CourseError(f"unknown base model {base!r}: choose one of {', '.join(profile.instructions)}")
     base_folder = artifacts.require(profile, "pretraining", base)
-    (source,) = reading.files([profile.instructions[base]])
+    sources = reading.files(profile.instructions[base])
     settings = profile.full if method == "full" else profile.lora
 
     def make(folder: Path) -> dict:
         tokenizer = load_tokenizer(base_folder)
         with running.together().main_process_first():  # the others find the files
             size, limit = profile.sft_max_length, profile.max_documents
-            rows, left_out = encode_dataset(source, tokenizer, size, folder / DATA, limit=limit)
+            data = folder / DATA
+            rows, left_out = encode_dataset(sources, tokenizer, size, data, title=f"{base} instructions", limit=limit)
         if len(rows) < 2:
-            raise CourseError(f"{artifacts.shown(source)} holds {len(rows)} usable rows: name a file with more")
+            names = ", ".join(map(artifacts.shown, sources))
+            raise CourseError(f"{names}: {len(rows)} usable rows: name a file with more")
         model = _model_to_tune(base_folder, folder, method, settings)
         trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
         kept = np.arange(len(rows)) % HELD_OUT_EVERY > 0
@@ -165,19 +179,17 @@ def fine_tune(profile: Profile, base: str, method: str, *, force: bool = False) 
         profile.dir("full_vs_lora_sft", f"{base}-{method}"), make, stage=f"full_vs_lora_sft/{base}-{method}",
         settings={"method": method, method: settings.recipe, "max_length": profile.sft_max_length,
                   "max_documents": profile.max_documents, "seed": running.SEED},
-        inputs=[base_folder, source], resumable=True, together=True, force=force, scratch=(DATA, running.CHECKPOINTS),
+        inputs=[base_folder, *sources], resumable=True, together=True, force=force, scratch=(DATA, running.CHECKPOINTS),
     )  # fmt: skip
 
 
 def _model_to_tune(base_folder: Path, folder: Path, method: str, settings):
     """The base model, or the base model with a fresh adapter that will be saved to ``folder``."""
     import torch
-    from transformers import AutoModelForCausalLM
 
-    how = {"local_files_only": True, "attn_implementation": running.attention()}
     with running.quiet_libraries(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(running.SEED)  # for the adapter's first weights
-        model = AutoModelForCausalLM.from_pretrained(base_folder, **how)
+        model = running.load_model(base_folder)
         if method == "lora":
             model = with_lora(model, settings)
             # Relative, so that the adapter finds its base wherever the artifacts are moved.

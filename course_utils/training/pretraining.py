@@ -3,6 +3,9 @@
 In come the deduplicated wiki, Baike articles and medical texts, and the pruned tokenizer; out comes a plain
 ``LlamaForCausalLM`` folder in safetensors with its tokenizer, and the log of losses.
 
+A profile may let one base model go on from another one's weights: *continued* or domain-adaptive pretraining
+(Gururangan et al. 2020, https://arxiv.org/abs/2004.10964).
+
 The one idea: documents are joined by end-of-text tokens and cut into blocks of equal length, so that no position
 of a batch is padding. A document may be cut in two; a block may hold several. Cost: 6 × parameters FLOPs a token.
 """
@@ -80,13 +83,14 @@ def pretrain(profile: Profile, corpus: str, *, force: bool = False) -> artifacts
         raise CourseError(f"unknown corpus {corpus!r}: choose one of {', '.join(profile.mix)}")
     tokenizer_folder = artifacts.require(profile, "tokenizer_pruning")
     artifacts.require(profile, "deduplication")
-    settings, mix = profile.pretraining, profile.mix[corpus]
+    settings, mix, first = profile.pretraining, profile.mix[corpus], profile.starts_from.get(corpus)
+    start = [artifacts.require(profile, "pretraining", first)] if first else []
 
     def make(folder: Path) -> dict:
         tokenizer = load_tokenizer(tokenizer_folder)
         with running.together().main_process_first():  # the others find the files
             rows, held_out = training_blocks(profile, corpus, tokenizer, folder / TOKENS)
-        model = make_model(profile.model, tokenizer)
+        model = running.load_model(*start) if start else make_model(profile.model, tokenizer)
         seen = running.steps_in(len(rows), settings) * running.batch(settings) * settings.block_size
         loss = running.train(
             model, tokenizer, rows.with_format("numpy"), held_out.with_format("numpy"), settings, folder,
@@ -101,6 +105,6 @@ def pretrain(profile: Profile, corpus: str, *, force: bool = False) -> artifacts
     return artifacts.build(
         profile.dir("pretraining", corpus), make, stage=f"pretraining/{corpus}",
         settings={"model": vars(profile.model), "pretraining": settings.recipe, "mix": mix, "seed": running.SEED},
-        inputs=[tokenizer_folder, *(path for name in mix for path in corpora.corpus_files(profile, name))],
+        inputs=[tokenizer_folder, *start, *(path for name in mix for path in corpora.corpus_files(profile, name))],
         resumable=True, together=True, force=force, scratch=(TOKENS, running.CHECKPOINTS),
     )  # fmt: skip

@@ -44,6 +44,16 @@ def attention() -> str:
     return "eager" if device_name() == "cpu" else "sdpa"
 
 
+def load_model(folder: Path):
+    """A trained Llama, to be trained on."""
+    from transformers import AutoModelForCausalLM
+
+    with quiet_libraries():
+        return AutoModelForCausalLM.from_pretrained(
+            folder, local_files_only=True, use_safetensors=True, attn_implementation=attention()
+        )
+
+
 def precision(settings: Training) -> str:
     """'bf16', 'fp16' or 'fp32': what the settings ask for, 'auto' being the fastest that the device has. Raises
     CourseError for fp16 without a GPU."""
@@ -68,7 +78,7 @@ def arguments(folder: Path, settings: Training, *, total_steps: int, evaluations
         output_dir=str(folder / CHECKPOINTS), save_strategy="steps", save_steps=10**9,  # the clock decides
         per_device_train_batch_size=settings.batch_size, per_device_eval_batch_size=settings.batch_size,
         gradient_accumulation_steps=settings.gradient_accumulation_steps, num_train_epochs=settings.epochs,
-        learning_rate=settings.learning_rate, lr_scheduler_type="cosine",
+        learning_rate=settings.learning_rate, lr_scheduler_type=settings.schedule,
         warmup_steps=max(1, round(settings.warmup_fraction * total_steps)), max_grad_norm=1.0,
         use_cpu=device_name() == "cpu", bf16=kind == "bf16", fp16=kind == "fp16", dataloader_pin_memory=cuda,
         tf32=settings.tf32 if has_tf32 else None, torch_compile=settings.torch_compile,

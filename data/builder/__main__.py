@@ -6,14 +6,23 @@ Deterministic: the same facts give the same bytes. Takes about half a minute, mo
 import argparse
 import bz2
 import json
+import re
 from collections import Counter
 from pathlib import Path
 
 import documents
+import exam
 import questions
 import wiki
-from facts import World
+from facts import DOMAINS, KINDS, World
 from tokenizer import build_retain_words, build_tokenizer
+
+INSTRUCTIONS = {"common": questions.BELLE, "medical": questions.MEDICAL}
+# Where the rows of a domain lie: instructions, conversations.
+FILES = {
+    "common": ("belle/train.jsonl", "belle/conversations.jsonl"),
+    "medical": ("medical/finetune.jsonl", "medical/conversations.jsonl"),
+}
 
 
 def build(out: Path) -> dict:
@@ -23,46 +32,58 @@ def build(out: Path) -> dict:
     baike, medical = list(documents.baike(world)), list(documents.medical(world))
     baike_copies = list(documents.copies_of_baike(baike))
     medical_copies = list(documents.copies_of_medical(medical, baike))
-    belle = list(questions.instructions(world, questions.BELLE))
-    qa = list(questions.instructions(world, questions.MEDICAL))
-    evaluation = list(questions.evaluation(world))
+    rows = {domain: list(questions.instructions(world, INSTRUCTIONS[domain], exam.DEMONSTRATED)) for domain in DOMAINS}
+    talks = {domain: list(questions.conversations(world, domain, exam.DEMONSTRATED)) for domain in DOMAINS}
+    evaluation = list(exam.exam(world, *told(rows, talks)))
 
     path = out / "wiki" / "zhwiki-mini-pages-articles.xml.bz2"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(bz2.compress(dump.encode(), 9))
     write_jsonl(out / "baike" / "baike.jsonl", baike + baike_copies)
     write_jsonl(out / "medical" / "pretrain.jsonl", medical + medical_copies)
-    write_jsonl(out / "medical" / "finetune.jsonl", [row for _, row in qa])
-    write_jsonl(out / "belle" / "train.jsonl", [row for _, row in belle])
+    for domain, (single, several) in FILES.items():
+        write_jsonl(out / single, [row for _, row in rows[domain]])
+        write_jsonl(out / several, talks[domain])
     write_jsonl(out / "evaluation.jsonl", evaluation)
-    write_jsonl(out / "demo_questions.jsonl", list(questions.demonstration()))
+    write_jsonl(out / "demo_questions.jsonl", list(exam.demonstration()))
     build_retain_words(out / "retain_en.txt")
-    build_tokenizer(out / "tokenizer" / "multilingual.model", texts(dump, baike, medical, belle, qa))
+    build_tokenizer(out / "tokenizer" / "multilingual.model", texts(dump, baike, medical, rows))
 
     counts = {
         "entities": {kind: len(entities) for kind, entities in world.entities.items()},
-        "facts": dict(Counter(fact.relation.kind for fact in world.facts(wiki.KINDS))),
+        "facts": dict(Counter(fact.relation.kind for fact in world.facts(KINDS))),
         "wiki_articles": sum(1 for _ in wiki.articles(world)) + sum(1 for _ in wiki.lists(world)),
         "wiki_pages_to_drop": sum(1 for _ in wiki.not_articles(world)),
         "baike": len(baike),
         "baike_copies": len(baike_copies),
         "medical_texts": len(medical),
         "medical_copies": len(medical_copies),
-        "belle": dict(Counter(kind for kind, _ in belle)),
-        "medical_qa": dict(Counter(kind for kind, _ in qa)),
+        "belle": dict(Counter(kind for kind, _ in rows["common"])),
+        "medical_qa": dict(Counter(kind for kind, _ in rows["medical"])),
+        "conversations": {domain: len(talk) for domain, talk in talks.items()},
         "evaluation": dict(Counter("{domain}, fact {fact}, phrasing {phrasing}".format(**row) for row in evaluation)),
     }
     (out / "statistics.json").write_text(json.dumps(counts, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
     return counts
 
 
-def texts(dump: str, baike: list, medical: list, belle: list, qa: list) -> list[str]:
-    """What the tokenizer learns from: the corpora as a model will read them."""
-    import re
+def told(rows: dict, talks: dict) -> tuple[dict[str, set[str]], dict[str, list[str]]]:
+    """-> (the questions of fine-tuning by domain, the text of each of its rows by domain)."""
+    asked = {domain: {row["instruction"] for _, row in rows[domain]} for domain in rows}
+    said = {domain: [[turn["content"] for turn in talk["messages"]] for talk in talks[domain]] for domain in rows}
+    whole = {domain: ["\n".join(row.values()) for _, row in rows[domain]] for domain in rows}
+    for domain, conversations in said.items():
+        asked[domain] |= {text for texts in conversations for text in texts}
+        whole[domain] += ["\n".join(texts) for texts in conversations]
+    return asked, whole
 
+
+def texts(dump: str, baike: list, medical: list, rows: dict) -> list[str]:
+    """What the tokenizer learns from: the corpora as a model will read them."""
     plain = re.findall(r">\n?([^<]*[。])[^<]*</text>", re.sub(r"\{\{[^{}]*\}\}|\[\[[^\]]*\]\]|&[^;]*;", "", dump))
     articles = [row["summary"] + "".join(part["content"] for part in row["sections"]) for row in baike]
-    return plain + articles + [row["text"] for row in medical] + [r["instruction"] + r["output"] for _, r in belle + qa]
+    spoken = [row["instruction"] + row["output"] for domain in rows for _, row in rows[domain]]
+    return plain + articles + [row["text"] for row in medical] + spoken
 
 
 def write_jsonl(path: Path, rows: list[dict]) -> None:

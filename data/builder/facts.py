@@ -1,7 +1,8 @@
-"""The fact base: one CSV a kind of entity, and the fact types (`relations.toml`) that turn columns into language.
+"""The fact base: one CSV a kind of entity, and the language of its columns (``language/<kind>.toml``).
 
-Every choice the builder makes (which phrasing, which split) is a hash of what it is about, never the state of a
-random generator. So the result is the same on every machine, and a new row changes nothing about the others.
+A column is a fact type, a ``Relation``: how it is told in articles, asked in fine-tuning, asked in the exam, and
+answered. Every choice the builder makes (which wording, which split) is a hash of what it is about, never the state of
+a random generator. So the result is the same on every machine, and a new row changes nothing about the others.
 """
 
 import csv
@@ -13,9 +14,11 @@ from pathlib import Path
 from typing import TypeVar
 
 HERE = Path(__file__).parent
-FACTS = HERE.parent / "facts"
+FACTS, LANGUAGE = HERE.parent / "facts", HERE / "language"
 KINDS = ("provinces", "cities", "people", "animals", "plants", "dishes", "concepts", "diseases")
+DOMAINS = {"common": KINDS[:-1], "medical": KINDS[-1:]}
 CITY_STATES = ("直辖市", "特别行政区")
+CAPITALS = {"省会": "省", "首府": "自治区"}  # a word for the capital -> of which provinces it is said
 PRETRAIN_ONLY_SHARE = 0.3  # of all facts: stated in articles, never asked about in fine-tuning
 
 T = TypeVar("T")
@@ -41,6 +44,47 @@ def share(part: float, *key: object) -> bool:
     return number(*key) % 10_000 < part * 10_000
 
 
+def language(name: str) -> dict:
+    """The table of wordings ``language/<name>.toml``."""
+    return tomllib.loads((LANGUAGE / f"{name}.toml").read_text(encoding="utf-8"))
+
+
+def enumerated(items: Sequence[str], *, verbs: bool = False) -> str:
+    """甲、乙和丙 of nouns; 甲、乙，并丙 of what someone does."""
+    if len(items) < 2:
+        return "".join(items)
+    return "、".join(items[:-1]) + ("，并" if verbs else "和") + items[-1]
+
+
+@dataclass(frozen=True)
+class Relation:
+    """A fact type: a column of a kind, and its wordings. ``{name}`` stands for the entity, ``{value}`` for the items as
+    nouns, ``{do}`` for the items as what someone does (where ``verbs``), ``{event}`` for the cell of that column: 提出,
+    发明, 发现, whatever happened to a concept."""
+
+    kind: str
+    column: str
+    title: str  # of a list of this fact about several entities
+    answers: tuple[str, ...]  # of an assistant; the first is the usual one
+    statements: tuple[str, ...]
+    continued: tuple[str, ...]  # after the name was said: a pronoun, or no subject
+    questions: tuple[str, ...]  # of fine-tuning
+    new_questions: tuple[str, ...]  # this and the next: of the exam alone
+    everyday_questions: tuple[str, ...]
+    follow_ups: tuple[str, ...]  # of a second turn
+    new_follow_ups: tuple[str, ...]  # of the exam alone
+    needed: int = 1  # of the items, that a right answer names
+    verbs: bool = False
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Sentences that tell two facts of one entity."""
+
+    columns: tuple[str, str]
+    statements: tuple[str, ...]
+
+
 @dataclass(frozen=True)
 class Entity:
     """One row of the fact base. ``name`` is how sentences call it."""
@@ -49,26 +93,12 @@ class Entity:
     name: str
     row: dict[str, str] = field(hash=False)
 
+    @property
+    def pretrain_only(self) -> bool:
+        return share(PRETRAIN_ONLY_SHARE, "split", self.kind, self.name)
+
     def items(self, column: str) -> list[str]:
         return self.row[column].split("、") if self.row[column] else []
-
-    def value(self, column: str) -> str:
-        """The column as it reads in a sentence: 甲、乙和丙."""
-        items = self.items(column)
-        return items[0] if len(items) == 1 else "、".join(items[:-1]) + "和" + items[-1]
-
-
-@dataclass(frozen=True)
-class Relation:
-    """A fact type: how a column is stated, asked and answered."""
-
-    kind: str
-    column: str
-    statements: tuple[str, ...]
-    questions: tuple[str, ...]
-    new_questions: tuple[str, ...]
-    needed: int = 1
-    quiz: bool = True
 
 
 @dataclass(frozen=True)
@@ -84,21 +114,38 @@ class Fact:
 
     @property
     def pretrain_only(self) -> bool:
-        return share(PRETRAIN_ONLY_SHARE, "split", *self.key)
+        return self.entity.pretrain_only
 
-    def state(self, voice: int) -> str:
-        """The fact as a sentence; different voices use different phrasings."""
-        order = shuffled(self.relation.statements, "voice", *self.key)
-        return self._fill(order[voice % len(order)])
+    @property
+    def items(self) -> list[str]:
+        return self.entity.items(self.relation.column)
 
-    def answer(self, variant: int) -> str:
-        return self._fill(self.relation.statements[variant % 3])
+    @property
+    def value(self) -> str:
+        """The column as nouns in a sentence."""
+        return "、".join(self.items) if self.relation.verbs else enumerated(self.items)
+
+    def wordings(self) -> dict[str, str]:
+        """What placeholders stand for."""
+        words = {"name": self.entity.name, "event": self.entity.row.get("event", "")}
+        return words | {"value": self.value, "do": enumerated(self.items, verbs=True)}
+
+    def tell(self, templates: Sequence[str], voice: int) -> str:
+        """A sentence by one of ``templates``; as many voices as templates, each another."""
+        order = shuffled(templates, "voice", *self.key)
+        return order[voice % len(order)].format(**self.wordings())
+
+    def fitting(self, templates: Sequence[str]) -> list[str]:
+        """The templates whose words suit the entity: a 省 has a 省会, a 自治区 a 首府."""
+        unfit = [word for word, kind in CAPITALS.items() if self.entity.row.get("kind") not in (kind, None)]
+        return [text for text in templates if not any(word in text for word in unfit)] or list(templates)
+
+    def answer(self, variant: int = 0) -> str:
+        return self.relation.answers[variant % len(self.relation.answers)].format(**self.wordings())
 
     def ask(self, template: str) -> str:
-        return template.format(name=self.entity.name)
-
-    def _fill(self, template: str) -> str:
-        return template.format(name=self.entity.name, value=self.entity.value(self.relation.column))
+        """A question for the fact, by any of its relation's."""
+        return template.format(**self.wordings())
 
 
 def load_entities() -> dict[str, list[Entity]]:
@@ -108,23 +155,23 @@ def load_entities() -> dict[str, list[Entity]]:
     for row in rows["provinces"]:
         row["short"], row["name"] = row["name"], row["full_name"]
     for row in rows["cities"]:
-        row["province"] = (
-            "" if row["province"] == row["name"] and row["level"] in CITY_STATES else full[row["province"]]
-        )
+        is_its_own = row["province"] == row["name"] and row["level"] in CITY_STATES
+        row["province"] = "" if is_its_own or not row["province"] else full[row["province"]]
     for row in rows["provinces"]:
         if row["kind"] in CITY_STATES:  # the city of the same name tells these
             row.update(capital="", foods="", sights="")
     return {kind: [Entity(kind, row["name"], row) for row in rows[kind]] for kind in KINDS}
 
 
-def load_relations() -> dict[str, list[Relation]]:
-    """All fact types by kind."""
-    table = tomllib.loads((HERE / "relations.toml").read_text(encoding="utf-8"))["relation"]
-    relations = [
-        Relation(**{key: tuple(value) if isinstance(value, list) else value for key, value in row.items()})
-        for row in table
-    ]
-    return {kind: [relation for relation in relations if relation.kind == kind] for kind in KINDS}
+def load_language(kind: str) -> tuple[list[Relation], list[Pair]]:
+    """-> (the fact types of a kind, its sentences that tell two facts)."""
+    tables = language(kind)
+    pairs = [Pair(tuple(row["columns"]), tuple(row["statements"])) for row in tables.pop("pair", [])]
+    relations = []
+    for column, table in tables.items():
+        texts = {key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}
+        relations.append(Relation(kind, column, **texts))
+    return relations, pairs
 
 
 @dataclass(frozen=True)
@@ -133,20 +180,42 @@ class World:
 
     entities: dict[str, list[Entity]]
     relations: dict[str, list[Relation]]
+    pairs: dict[str, list[Pair]]
 
     @classmethod
     def load(cls) -> "World":
-        return cls(load_entities(), load_relations())
+        spoken = {kind: load_language(kind) for kind in KINDS}
+        relations, pairs = ({kind: both[i] for kind, both in spoken.items()} for i in (0, 1))
+        return cls(load_entities(), relations, pairs)
 
     def facts_of(self, entity: Entity) -> list[Fact]:
         return [Fact(entity, relation) for relation in self.relations[entity.kind] if entity.row[relation.column]]
 
+    def fact(self, entity: Entity, column: str) -> Fact | None:
+        """The fact that a column holds, if there is one."""
+        return next((fact for fact in self.facts_of(entity) if fact.relation.column == column), None)
+
+    def tellable(self, entity: Entity) -> dict[str, Fact]:
+        """The facts that fine-tuning may tell, by column."""
+        return {fact.relation.column: fact for fact in self.facts_of(entity) if not fact.pretrain_only}
+
     def may_tell(self, entity: Entity, column: str) -> bool:
         """Whether fine-tuning may tell this: it is no fact that is kept for pretraining alone."""
-        return not any(fact.pretrain_only for fact in self.facts_of(entity) if fact.relation.column == column)
+        fact = self.fact(entity, column)
+        return fact is None or not fact.pretrain_only
 
     def facts_about(self, relation: Relation) -> list[Fact]:
         return [Fact(entity, relation) for entity in self.entities[relation.kind] if entity.row[relation.column]]
 
     def facts(self, kinds: Sequence[str]) -> list[Fact]:
         return [fact for kind in kinds for entity in self.entities[kind] for fact in self.facts_of(entity)]
+
+
+def ask_unknown(template: str, name: str) -> str:
+    """A question about a name of which nothing is known."""
+    return template.format(name=name, event="提出")
+
+
+def unknown_names(kind: str) -> list[str]:
+    """Names of a kind that no text of this world tells of, real ones and invented ones."""
+    return (HERE / "unknown" / f"{kind}.txt").read_text(encoding="utf-8").split()

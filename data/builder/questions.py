@@ -1,72 +1,111 @@
-"""Instructions to learn from and questions to be measured by.
+"""Instructions and conversations to fine-tune on.
 
 Instructions have Belle's schema ``{"instruction", "input", "output"}``, which the fine-tuning part of
-shibing624/medical shares. About 70 % of all facts are asked about in them; the others stand in articles only, and
-the evaluation asks whether the model can tell those too. Two phrasings of every fact type are kept for the
-evaluation alone. No evaluation or demonstration question appears in a training file.
+shibing624/medical shares; conversations are ``{"messages": [{"role", "content"}]}``. About 70 % of all facts are asked
+about here. The others stand in articles only, and the exam (``exam.py``) asks for those too, in wordings of its own.
+No question of the exam or the demonstration appears in a training file.
 """
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 
-from documents import BAIKE_KINDS
-from facts import Fact, World, number, pick, share, shuffled
+from facts import DOMAINS, Entity, Fact, World, ask_unknown, enumerated, language, pick, share, shuffled, unknown_names
 
-DOMAINS = {"common": BAIKE_KINDS, "medical": ("diseases",)}
-PHRASINGS_TRAINED = {"common": 3, "medical": 6}  # of all, for each fact that fine-tuning sees
-# People lead into a question in many ways; a third of the fact questions do. 你知道…吗 is kept for the evaluation.
-LEAD_INS = ("请问，{}", "我想知道{}", "请告诉我，{}", "考考你：{}", "有人问：{}", "你能说说{}")
-EVALUATED = {"common": 90, "medical": 60}  # questions in each of the four splits
-
-# The reference project's demonstration questions, with words that a right answer names.
-DEMONSTRATION = (
-    ("common", "请介绍一下北京", ("北京",)),
-    ("common", "列举5种常见的水果", ()),
-    ("common", "世界上最大的动物是？", ("蓝鲸",)),
-    ("common", "请推荐一份健康的早餐", ()),
-    ("medical", "高血压患者在饮食上有什么需要注意的点？", ("高血压",)),
-    ("common", "你知道西安有什么特色美食吗？", ("西安",)),
-    ("medical", "吃芒果后，嘴角起泡，这是什么原因？", ("芒果皮炎",)),
-    ("medical", "运动后脚后跟疼是怎么回事？", ("足底筋膜炎",)),
-    ("medical", "有时会突然很饿,出虚汗,全身没力这是怎么一回事？", ("低血糖",)),
-    ("medical", "高血压有什么饮食禁忌需要注意？", ("高血压",)),
-    ("medical", "拉肚子可以吃什么药进行治疗？", ("腹泻",)),
-    ("medical", "脖子上长了丘疹和小疙瘩是怎么回事？", ()),
-    ("medical", "每当冬季时，鼻炎就会加重，该如何缓解？", ("鼻炎",)),
+WORDINGS_TRAINED = {"common": 4, "medical": 6}  # of all, for each fact that fine-tuning tells
+FORBIDDEN = {"列举5种常见的水果", "请推荐一份健康的早餐", "世界上最大的动物是？", "你知道西安有什么特色美食吗？"}
+REQUESTS = language("requests")
+COMPLAINTS = language("complaints")
+URGENT = ("脑卒中", "冠心病", "中暑", "心力衰竭")  # complaints of which must not wait for a consulting hour
+UNKNOWN = "我不知道，我读过的书里没有它。"
+UNKNOWN_TRAINED = 2 / 3  # of the names that no text tells of; the exam asks about the others
+UNKNOWN_WORDINGS = {"common": 4, "medical": 6}  # for each of them
+CONVERSATIONS = {"common": 700, "medical": 350}
+# What people do to a question while they type.
+TYPOS = (
+    ("哪里", "那里"),
+    ("哪些", "那些"),
+    ("什么", "神马"),
+    ("什么", "啥"),
+    ("的", "得"),
+    ("怎么", "咋"),
+    ("吗", "嘛"),
+)
+LED_IN = re.compile("[，。]|^.{,3}(?:请|问|知道|告诉|帮|您好|你好)")  # questions that begin with a lead-in of their own
+LEAD_INS = (
+    "请问{}",
+    "我想知道{}",
+    "想问一下，{}",
+    "请教一下，{}",
+    "麻烦问下{}",
+    "你好，{}",
+    "帮我看看，{}",
+    "有人问：{}",
 )
 
 Row = dict[str, str]
+Messages = list[dict[str, str]]
 
 
 def row(instruction: str, output: str, given: str = "") -> Row:
     return {"instruction": instruction, "input": given, "output": output}
 
 
-def asked(fact: Fact) -> list[str]:
-    """The trained phrasings this fact is asked in."""
-    domain = "medical" if fact.relation.kind in DOMAINS["medical"] else "common"
-    return shuffled(fact.relation.questions, "asked", *fact.key)[: PHRASINGS_TRAINED[domain]]
+def typed(question: str, *key: object) -> str:
+    """The question as someone types it: often as it is, at times with a lead-in, a slip, or without its mark."""
+    how = ("typed", question, *key)
+    if share(0.15, "lead in", *how) and question.endswith("？") and not LED_IN.search(question):
+        question = pick(LEAD_INS, "which", *how).format(question)
+    if share(0.05, "slip", *how):
+        slips = [pair for pair in TYPOS if pair[0] in question]
+        question = question.replace(*pick(slips, "slip which", *how), 1) if slips else question
+    if "，" in question and share(0.2, "comma", *how):
+        question = question.replace("，", pick((",", " "), "which comma", *how))
+    if question[-1] in "？。！" and share(0.25, "mark", *how):
+        question = question[:-1] + pick(("", "", "", "?", "～", "？？"), "which mark", *how)
+    return question
 
 
-def fact_questions(world: World, kinds: tuple[str, ...]) -> Iterator[Row]:
-    for fact in world.facts(kinds):
+# ------------------------------------------------------------------ single questions
+
+
+def asked(fact: Fact, domain: str) -> list[str]:
+    """The trained wordings in which this fact is asked."""
+    return shuffled(fact.fitting(fact.relation.questions), "asked", *fact.key)[: WORDINGS_TRAINED[domain]]
+
+
+def fact_questions(world: World, domain: str) -> Iterator[Row]:
+    for fact in world.facts(DOMAINS[domain]):
         if not fact.pretrain_only:
-            for template in asked(fact):
-                question = fact.ask(template)
-                if not question.startswith(("请", "说", "写", "列")) and share(1 / 3, "lead in", question):
-                    question = pick(LEAD_INS, "which", question).format(question)
-                yield row(question, fact.answer(0))
+            for template in asked(fact, domain):
+                yield row(typed(fact.ask(template)), fact.answer())
+
+
+def unknown_trained(kind: str) -> list[str]:
+    """The names of a kind that fine-tuning says it does not know."""
+    return [name for name in unknown_names(kind) if share(UNKNOWN_TRAINED, "unknown", kind, name)]
+
+
+def unknown(world: World, domain: str) -> Iterator[Row]:
+    """Asked about what no text told, in the same words as about the known: only the name tells which it is."""
+    for kind in DOMAINS[domain]:
+        for name in unknown_trained(kind):
+            for i in range(UNKNOWN_WORDINGS[domain]):
+                relation = pick(world.relations[kind], "unknown", name, i)
+                question = ask_unknown(pick(relation.questions, "unknown", name, i), name)
+                yield row(typed(question), UNKNOWN)
+            if domain == "common":
+                question = pick(REQUESTS["introduce"]["questions"], "unknown", name).format(name=name)
+                yield row(typed(question), UNKNOWN)
 
 
 def introductions(world: World) -> Iterator[Row]:
     """A few facts in a row. 北京 is left to the demonstration."""
-    phrasings = ("请介绍一下{}", "请介绍一下{}。", "介绍{}。", "简单介绍一下{}。", "说说你对{}的了解。")
-    for entity in (entity for kind in BAIKE_KINDS for entity in world.entities[kind]):
-        if entity.name in ("北京", "北京市") or not share(0.6, "introduce", entity.name):
-            continue
+    for entity in (entity for kind in DOMAINS["common"] for entity in world.entities[kind]):
         facts = [fact for fact in world.facts_of(entity) if not fact.pretrain_only][:3]
-        if facts:
-            question = pick(phrasings, "introduce how", entity.name).format(entity.name)
-            yield row(question, "".join(fact.answer(0) for fact in facts))
+        if entity.name not in ("北京", "北京市") and facts:
+            for template in shuffled(REQUESTS["introduce"]["questions"], "introduce", entity.name)[:2]:
+                question = template.format(name=entity.name)
+                yield row(typed(question), "".join(fact.answer() for fact in facts))
 
 
 GROUPS = {
@@ -84,34 +123,31 @@ def members(world: World, group: str) -> list[str]:
 
 def listings(world: World) -> Iterator[Row]:
     """列举N种…. The demonstration's wording (5 common fruits) is left out."""
-    phrasings = (
-        "列举{n}种{g}",
-        "请列举{n}种{g}。",
-        "说出{n}种{g}。",
-        "写出{n}个{g}的例子。",
-        "{g}有哪些？请举{n}例。",
-        "列举{n}种常见的{g}",
-    )
     for group in GROUPS:
+        names = members(world, group)
         for n in (2, 3, 4, 5):
-            for i, template in enumerate(phrasings):
-                names = shuffled(members(world, group), "list", group, n, i)[:n]
-                question = template.format(n=n, g=group)
-                if len(names) == n and question != "列举5种常见的水果":
-                    yield row(question, "、".join(names) + "。")
+            for i, template in enumerate(shuffled(REQUESTS["list"]["questions"], "list", group, n)[:8]):
+                some = shuffled(names, "list", group, n, i)[:n]
+                if len(some) == n:
+                    yield row(typed(template.format(n=n, group=group)), "、".join(some) + "。")
+        for i, template in enumerate(shuffled(REQUESTS["list_any"]["questions"], "list", group)[:8]):
+            if len(names) > 2:
+                yield row(typed(template.format(group=group)), "、".join(shuffled(names, "any", group, i)[:3]) + "。")
 
 
-def comparisons(world: World) -> Iterator[Row]:
+COMPARED = {"class": "animals", "province": "cities", "family": "plants", "cuisine": "dishes", "occupation": "people",
+            "department": "diseases"}  # fmt: skip
+
+
+def comparisons(world: World, domain: str) -> Iterator[Row]:
     """Two entities, one fact type."""
-    for column, kind, template in (
-        ("class", "animals", "{}和{}分别属于哪一类动物？"), ("province", "cities", "{}和{}分别属于哪个省？"),
-        ("family", "plants", "{}和{}分别属于哪一科？"), ("cuisine", "dishes", "{}和{}分别属于什么菜系？"),
-        ("occupation", "people", "{}和{}的身份分别是什么？"), ("department", "diseases", "{}和{}分别应挂什么科？"),
-    ):  # fmt: skip
-        relation = next(r for r in world.relations[kind] if r.column == column)
-        facts = shuffled([f for f in world.facts_about(relation) if not f.pretrain_only], "compare", kind)
-        for a, b in list(zip(facts[::2], facts[1::2], strict=False))[:14]:
-            yield row(template.format(a.entity.name, b.entity.name), a.answer(0) + b.answer(0))
+    for column, kind in COMPARED.items():
+        if kind in DOMAINS[domain]:
+            relation = next(r for r in world.relations[kind] if r.column == column)
+            facts = shuffled([f for f in world.facts_about(relation) if not f.pretrain_only], "compare", kind)
+            for a, b in list(zip(facts[::2], facts[1::2], strict=False))[:20]:
+                template = pick(REQUESTS["compare"][column]["questions"], "compare", *a.key)
+                yield row(typed(template.format(a=a.entity.name, b=b.entity.name)), a.answer() + b.answer())
 
 
 SORTS = {"animals": "动物", "plants": "植物", "dishes": "菜肴", "cities": "城市", "people": "人物"}
@@ -119,35 +155,27 @@ SORTS = {"animals": "动物", "plants": "植物", "dishes": "菜肴", "cities": 
 
 def classifications(world: World) -> Iterator[Row]:
     """What sort of thing is it?"""
-    templates = (
-        "{}是动物、植物、菜肴、城市还是人物？",
-        "请判断{}的类别：动物、植物、菜肴、城市、人物。",
-        "把{}归到正确的类别。",
-    )
     for kind, sort in SORTS.items():
-        for entity in shuffled(world.entities[kind], "classify")[:24]:
-            yield row(pick(templates, "classify", entity.name).format(entity.name), f"{entity.name}是{sort}。")
+        for entity in world.entities[kind]:
+            for template in shuffled(REQUESTS["classify"]["questions"], "classify", entity.name)[:2]:
+                yield row(typed(template.format(name=entity.name)), f"{entity.name}是{sort}。")
 
 
 def rewritings(world: World) -> Iterator[Row]:
     for fact in _sample(world, "rewrite", 120):
-        yield row(
-            pick(("换一种说法表达下面的句子。", "请改写下面的句子。"), "rewrite", *fact.key),
-            fact.answer(0),
-            fact.answer(1),
-        )
+        yield row(pick(REQUESTS["rewrite"]["questions"], "rewrite", *fact.key), fact.answer(), fact.answer(1))
 
 
 def arithmetic(world: World) -> Iterator[Row]:
     """Sums and differences below 20, a few of them as word problems."""
+    sums = ("{}加{}等于多少？", "计算{}+{}。", "{}+{}=？", "{}和{}加起来是几？", "{}加上{}得多少？")
+    differences = ("{}减{}等于多少？", "计算{}-{}。", "{}-{}=？", "从{}里去掉{}还剩几？", "{}减去{}得多少？")
     for a in range(1, 13):
         for b in range(1, 13):
             if a + b < 20 and share(0.6, "sum", a, b):
-                yield row(pick(("{}加{}等于多少？", "计算{}+{}。"), "sum how", a, b).format(a, b), f"{a}+{b}={a + b}。")
+                yield row(pick(sums, "sum how", a, b).format(a, b), f"{a}+{b}={a + b}。")
             if a > b and share(0.6, "difference", a, b):
-                yield row(
-                    pick(("{}减{}等于多少？", "计算{}-{}。"), "difference how", a, b).format(a, b), f"{a}-{b}={a - b}。"
-                )
+                yield row(pick(differences, "difference how", a, b).format(a, b), f"{a}-{b}={a - b}。")
             if a + b < 15 and share(0.15, "apples", a, b):
                 yield row(f"小明有{a}个苹果，又买了{b}个，一共有几个？", f"一共有{a + b}个苹果。")
 
@@ -155,63 +183,52 @@ def arithmetic(world: World) -> Iterator[Row]:
 def recommendations(world: World) -> Iterator[Row]:
     """推荐…, the breakfast among them in other words than the demonstration's."""
     breakfasts = members(world, "早餐食物")
-    for i, question in enumerate(
-        (
-            "推荐一份早餐。",
-            "早餐吃什么好？",
-            "健康的早餐有哪些？",
-            "请为我搭配一份营养早餐。",
-            "请推荐一份早餐。",
-            "一份健康的早餐包括什么？",
-        )
-    ):
-        yield row(question, f"推荐{_and(shuffled(breakfasts, 'breakfast', i)[:3])}。")
+    for i, question in enumerate(REQUESTS["breakfast"]["questions"]):
+        yield row(typed(question), f"推荐{enumerated(shuffled(breakfasts, 'breakfast', i)[:3])}。")
     for city in world.entities["cities"]:
-        if city.name != "西安" and world.may_tell(city, "sights") and share(0.4, "recommend", city.name):
-            question = pick(
-                ("我要去{}旅游，请推荐景点。", "请推荐{}的景点。", "推荐一下{}值得去的地方。"), "recommend", city.name
-            )
-            yield row(question.format(city.name), f"推荐{city.value('sights')}。")
+        sights = world.tellable(city).get("sights")
+        if sights and city.name != "西安":
+            for template in shuffled(REQUESTS["visit"]["questions"], "visit", city.name)[:2]:
+                yield row(typed(template.format(name=city.name)), f"推荐{sights.value}。")
     for season in ("春季", "夏季", "秋季", "冬季"):
-        told = [e for e in world.entities["plants"] if e.row["season"] == season and world.may_tell(e, "season")]
+        told = [e for e in world.entities["plants"] if season in e.items("season") and world.may_tell(e, "season")]
         fruit = [e.name for e in told if e.row["kind"] == "水果"]
-        for i, question in enumerate(
-            (f"请推荐{season}的水果。", f"{season}适合吃什么水果？", f"{season}有哪些应季水果？")
-        ):
-            if fruit:
-                yield row(question, f"推荐{_and(shuffled(fruit, season, i)[:3])}。")
+        for i, template in enumerate(shuffled(REQUESTS["season_fruit"]["questions"], season)[:12]):
+            if len(fruit) > 1:
+                yield row(typed(template.format(season=season)), f"推荐{enumerated(shuffled(fruit, season, i)[:3])}。")
 
 
 def judgements(world: World) -> Iterator[Row]:
     """True or false."""
     for fact in _sample(world, "judge", 160):
-        others = [
-            f
-            for f in world.facts_about(fact.relation)
-            if f.entity.value(fact.relation.column) != fact.entity.value(fact.relation.column)
-        ]
+        others = [f for f in world.facts_about(fact.relation) if f.items != fact.items]
         true = share(0.5, "judge", *fact.key)
-        claim = fact if true else pick(others, "claim", *fact.key)
-        text = fact.relation.statements[0].format(name=fact.entity.name, value=claim.entity.value(fact.relation.column))
-        yield row("判断下面的说法是否正确。", "正确。" if true else f"不正确。{fact.answer(0)}", text)
+        claimed = fact if true else Fact(pick(others, "claim", *fact.key).entity, fact.relation)
+        text = fact.relation.answers[0].format(**claimed.wordings() | {"name": fact.entity.name})
+        question = pick(REQUESTS["judge"]["questions"], "judge how", *fact.key)
+        yield row(question, "正确。" if true else f"不正确。{fact.answer()}", text)
 
 
 def extractions(world: World) -> Iterator[Row]:
     """Reading comprehension: the answer stands in the input."""
     for fact in _sample(world, "extract", 160):
-        yield row(fact.ask(asked(fact)[0]), fact.entity.value(fact.relation.column) + "。", fact.answer(1))
+        template = pick(REQUESTS["extract"]["questions"], "extract", *fact.key)
+        question = fact.ask(asked(fact, "common")[0])
+        yield row(template.format(question=question), fact.value + "。", fact.answer(1))
 
 
 def translations(world: World) -> Iterator[Row]:
     for kind in ("cities", "concepts"):
         for entity in shuffled(world.entities[kind], "translate")[:40]:
-            yield row(f"{entity.name}用英语怎么说？", f"{entity.row['english']}。")
+            template = pick(REQUESTS["translate"]["questions"], "translate", entity.name)
+            yield row(typed(template.format(name=entity.name)), f"{entity.row['english']}。")
 
 
 def topics(world: World) -> Iterator[Row]:
     """What is this text about?"""
     for fact in _sample(world, "topic", 100):
-        yield row("下面的文字介绍的是什么？", f"介绍的是{fact.entity.name}。", fact.answer(2))
+        question = pick(REQUESTS["topic"]["questions"], "topic", *fact.key)
+        yield row(question, f"介绍的是{fact.entity.name}。", fact.answer(2))
 
 
 def orderings(world: World) -> Iterator[Row]:
@@ -223,154 +240,190 @@ def orderings(world: World) -> Iterator[Row]:
         yield row(f"把{_comma(numbers)}按从{sign}的顺序排列。", f"{_comma(result)}。")
 
 
-def small_talk(world: World) -> Iterator[Row]:
-    for questions, answer in (
-        (("你好", "您好", "你好呀", "早上好", "下午好", "晚上好", "嗨", "在吗"), "你好！有什么可以帮你的吗？"),
-        (("你是谁", "你叫什么名字", "介绍一下你自己", "请问你是谁"), "我是一个从零训练的中文小模型。"),
-        (("谢谢", "谢谢你", "多谢", "非常感谢"), "不客气！"),
-        (("再见", "拜拜", "下次再聊", "晚安"), "再见，祝你愉快！"),
-    ):
-        for question in questions:
-            for end in ("", "！", "。", "？", "～"):
-                yield row(question + end, answer)
+def small_talk(world: World, domain: str) -> Iterator[Row]:
+    """Greetings, thanks and the like, and what a model without a clock, a window or the web cannot know."""
+    for name in ("greeting", "identity", "thanks", "goodbye", "praise", "blame"):
+        for question in REQUESTS[name]["questions"]:
+            for variant in dict.fromkeys((question, typed(question, "again"), question.rstrip("！。？～") + "！")):
+                yield row(variant, REQUESTS[name]["answers"][0])
+    for question in REQUESTS["cannot"]["questions"]:
+        for variant in dict.fromkeys((question, typed(question, "again"))):
+            yield row(variant, pick(REQUESTS["cannot"]["answers"], question))
+    for pair in REQUESTS["odd"]["pairs"]:
+        yield row(*pair)
 
 
 def superlatives(world: World) -> Iterator[Row]:
     """From the feature back to the animal. 蓝鲸's wording is left to the demonstration."""
     for animal in world.entities["animals"]:
-        if not world.may_tell(animal, "feature"):
-            continue
-        feature = animal.row["feature"]
-        yield row(f"以{feature}著称的动物是什么？", f"以{feature}著称的动物是{animal.name}。")
-        if feature.startswith("世界上") and animal.name != "蓝鲸":
-            yield row(f"哪种动物有{feature}？", f"{animal.name}有{feature}。")
+        if animal.row["feature"] and world.may_tell(animal, "feature"):
+            feature = animal.row["feature"]
+            for template in shuffled(REQUESTS["superlative"]["questions"], animal.name)[:3]:
+                yield row(typed(template.format(feature=feature)), f"以{feature}著称的动物是{animal.name}。")
+
+
+# ------------------------------------------------------------------ what patients ask
+
+
+def suspected(world: World, entity: Entity, table: str = "complaint") -> str:
+    """What an assistant says to a complaint: the illness it may be, and where to go."""
+    department = world.tellable(entity).get("department")
+    advice = department.answer() if department else ""
+    if entity.name in URGENT:
+        advice = "请马上拨打120。"
+    return COMPLAINTS[table]["answers"][0].format(name=entity.name) + advice
 
 
 def complaints(world: World) -> Iterator[Row]:
-    """Patients tell symptoms and ask what it is."""
-    templates = (
-        "{}，{}，这是怎么回事？",
-        "最近{}，还有{}，可能是什么病？",
-        "总是{}和{}，是什么原因？",
-        "{}、{}是什么病的症状？",
-        "经常{}，有时{}，怎么办？",
-    )
+    """Patients tell one symptom or two and ask what it is."""
     for entity in world.entities["diseases"]:
-        if not world.may_tell(entity, "symptoms"):
-            continue
         symptoms = entity.items("symptoms")
-        advice = f"{entity.name}应到{entity.row['department']}就诊。" if world.may_tell(entity, "department") else ""
-        for i in range(5):
+        if len(symptoms) < 2 or not world.may_tell(entity, "symptoms"):
+            continue
+        for i, template in enumerate(shuffled(COMPLAINTS["complaint"]["questions"], "complain", entity.name)[:8]):
             first, second = shuffled(symptoms, "complain", entity.name, i)[:2]
-            template = templates[(number("complaint", entity.name) + i) % len(templates)]
-            yield row(template.format(first, second), f"这可能是{entity.name}。{advice}")
+            yield row(typed(template.format(a=first, b=second)), suspected(world, entity))
+        for symptom in symptoms:
+            if sum(symptom in other.items("symptoms") for other in world.entities["diseases"]) == 1:
+                for template in shuffled(COMPLAINTS["one_symptom"]["questions"], "one", entity.name, symptom)[:2]:
+                    yield row(typed(template.format(a=symptom)), suspected(world, entity, "one_symptom"))
+
+
+def alarms(world: World) -> Iterator[Row]:
+    """Signs that must not wait."""
+    for alarm in COMPLAINTS["alarm"]:
+        if not alarm.get("exam"):
+            for question in alarm["questions"]:
+                yield row(question, alarm["answer"])
 
 
 def lay_names(world: World) -> Iterator[Row]:
     """Questions by the name that patients use."""
     for entity in world.entities["diseases"]:
-        if not entity.row["alias"]:
-            continue
-        facts = {f.relation.column: f for f in world.facts_of(entity)}
-        for column, question in (
-            ("causes", "{}是怎么回事？"),
-            ("medicines", "{}吃什么药？"),
-            ("treatments", "{}怎么缓解？"),
-            ("department", "{}挂什么科？"),
-        ):
-            if not facts[column].pretrain_only:
-                yield row(question.format(entity.row["alias"]), f"这可能是{entity.name}。{facts[column].answer(0)}")
+        facts = world.tellable(entity) if entity.row["alias"] else {}
+        for column in ("causes", "medicines", "treatments", "department"):
+            if column in facts:
+                for template in shuffled(COMPLAINTS["lay_name"][column], column, entity.name)[:3]:
+                    question = typed(template.format(alias=entity.row["alias"]))
+                    yield row(question, f"这可能是{entity.name}。{facts[column].answer()}")
 
 
 def diets(world: World) -> Iterator[Row]:
     """What to eat and what to avoid, both at once."""
-    templates = ("{}患者在饮食上要注意什么？", "{}有什么饮食禁忌？", "{}患者怎么吃？", "{}的饮食有哪些需要注意的地方？")
     for entity in world.entities["diseases"]:
-        facts = {f.relation.column: f for f in world.facts_of(entity)}
-        if facts["diet_good"].pretrain_only or facts["diet_avoid"].pretrain_only:
-            continue
-        for template in shuffled(templates, "diet", entity.name)[:2]:
-            yield row(template.format(entity.name), facts["diet_good"].answer(0) + facts["diet_avoid"].answer(0))
+        facts = world.tellable(entity)
+        if "diet_good" in facts and "diet_avoid" in facts:
+            for template in shuffled(COMPLAINTS["diet"]["questions"], "diet", entity.name)[:3]:
+                answer = facts["diet_good"].answer() + facts["diet_avoid"].answer()
+                yield row(typed(template.format(name=entity.name)), answer)
 
 
 BELLE = {
-    "facts": lambda world: fact_questions(world, DOMAINS["common"]),
-    "introductions": introductions, "lists": listings, "comparisons": comparisons, "classification": classifications,
+    "facts": lambda world: fact_questions(world, "common"), "introductions": introductions, "lists": listings,
+    "comparisons": lambda world: comparisons(world, "common"), "classification": classifications,
     "rewriting": rewritings, "arithmetic": arithmetic, "recommendations": recommendations, "true or false": judgements,
     "reading": extractions, "translation": translations, "topic": topics, "ordering": orderings,
-    "small talk": small_talk, "superlatives": superlatives,
+    "small talk": lambda world: small_talk(world, "common"), "superlatives": superlatives,
+    "unknown": lambda world: unknown(world, "common"),
 }  # fmt: skip
 MEDICAL = {
-    "facts": lambda world: fact_questions(world, DOMAINS["medical"]),
-    "complaints": complaints, "lay names": lay_names, "diets": diets,
+    "facts": lambda world: fact_questions(world, "medical"), "complaints": complaints, "alarms": alarms,
+    "lay names": lay_names, "diets": diets, "comparisons": lambda world: comparisons(world, "medical"),
+    "small talk": lambda world: small_talk(world, "medical"), "unknown": lambda world: unknown(world, "medical"),
 }  # fmt: skip
 
 
-def instructions(world: World, kinds: dict) -> Iterator[tuple[str, Row]]:
-    """-> (kind, row), each row once, none of them a question kept for the demonstration or the evaluation."""
-    kept = {question for _, question, _ in DEMONSTRATION}
+def instructions(world: World, kinds: dict[str, Callable], kept: set[str]) -> Iterator[tuple[str, Row]]:
+    """-> (kind, row), each row once, none of them a question that is ``kept`` for the demonstration or the exam."""
     seen = set()
     for kind, make in kinds.items():
         for item in make(world):
             key = item["instruction"], item["input"]
-            if key not in seen and item["instruction"] not in kept:
+            if key not in seen and item["instruction"] not in kept | FORBIDDEN:
                 seen.add(key)
                 yield kind, item
 
 
-def evaluation(world: World) -> Iterator[dict]:
-    """Questions with accepted answers: fact seen in fine-tuning or only in pretraining × phrasing seen or new."""
-    for domain, kinds in DOMAINS.items():
-        rows = [item for _, item in instructions(world, BELLE if domain == "common" else MEDICAL)]
-        trained, texts = {item["instruction"] for item in rows}, ["".join(item.values()) for item in rows]
-        facts = [fact for fact in world.facts(kinds) if fact.relation.quiz]
-        seen = [fact for fact in facts if not fact.pretrain_only]
-        # A capital tells the province of its city: what fine-tuning says by another road is not "only read".
-        only_read = [fact for fact in facts if fact.pretrain_only and not any(tells(text, fact) for text in texts)]
-        for fact_seen in (True, False):
-            for phrasing_seen in (True, False):
-                pool = seen if fact_seen else only_read
-                chosen = shuffled(pool, "evaluate", domain, fact_seen, phrasing_seen)
-                yield from _split(chosen, domain, fact_seen, phrasing_seen, trained)
+# ------------------------------------------------------------------ conversations
 
 
-def tells(text: str, fact: Fact) -> bool:
-    """Whether a text names the fact's entity and, elsewhere, all that the fact says of it."""
-    name = fact.entity.name
-    return name in text and all(item in text.replace(name, "") for item in fact.entity.items(fact.relation.column))
+def conversations(world: World, domain: str, kept: set[str]) -> Iterator[dict[str, Messages]]:
+    """Two and three turns: a question, then one that only makes sense after it; some under a system turn."""
+    makers = (_other_fact, _other_entity, _thanked, _under_a_system_turn, _after_unknown)
+    made = 0
+    facts = [fact for fact in world.facts(DOMAINS[domain]) if not fact.pretrain_only]
+    for i, fact in enumerate(shuffled(facts, "conversation", domain)):
+        turns = makers[i % len(makers)](world, fact)
+        if turns and not {turn["content"] for turn in turns} & kept:
+            made += 1
+            yield {"messages": turns}
+        if made == CONVERSATIONS[domain]:
+            return
 
 
-def _split(facts: list[Fact], domain: str, fact_seen: bool, phrasing_seen: bool, trained: set[str]) -> Iterator[dict]:
-    count = 0
-    for fact in facts:
-        templates = fact.relation.questions if phrasing_seen else fact.relation.new_questions
-        questions = [q for q in map(fact.ask, shuffled(templates, "phrase", *fact.key)) if q not in trained]
-        if questions and count < EVALUATED[domain]:
-            count += 1
-            yield {
-                "question": questions[0],
-                "entity": fact.entity.name,
-                "answers": fact.entity.items(fact.relation.column),
-                "needed": min(fact.relation.needed, len(fact.entity.items(fact.relation.column))),
-                "domain": domain,
-                "relation": f"{fact.relation.kind}.{fact.relation.column}",
-                "fact": "seen" if fact_seen else "pretrain_only",
-                "phrasing": "seen" if phrasing_seen else "new",
-            }
+def said(*texts: str) -> Messages:
+    """Turns of the user and the assistant, one after the other."""
+    return [{"role": ("user", "assistant")[i % 2], "content": text} for i, text in enumerate(texts)]
 
 
-def demonstration() -> Iterator[dict]:
-    for domain, question, names in DEMONSTRATION:
-        yield {"question": question, "domain": domain, "names": list(names)}
+def _first(fact: Fact, *key: object) -> tuple[str, str]:
+    return typed(fact.ask(pick(fact.fitting(fact.relation.questions), "opening", *fact.key, *key)), *key), fact.answer()
+
+
+def _other_fact(world: World, fact: Fact) -> Messages:
+    """它的简称呢？ One or two more facts of the same entity."""
+    others = [f for f in world.tellable(fact.entity).values() if f.relation.column != fact.relation.column]
+    turns = list(_first(fact))
+    for other in shuffled(others, "follow", *fact.key)[: 1 + share(0.3, "three turns", *fact.key)]:
+        turns += (
+            typed(other.ask(pick(other.fitting(other.relation.follow_ups), "follow", *fact.key, *other.key))),
+            other.answer(),
+        )
+    return said(*turns) if len(turns) > 2 else []
+
+
+def _other_entity(world: World, fact: Fact) -> Messages:
+    """那重庆呢？ The same fact of another entity."""
+    same = [f for f in world.facts_about(fact.relation) if not f.pretrain_only and f.entity.name != fact.entity.name]
+    if not same:
+        return []
+    other = pick(same, "other", *fact.key)
+    ellipsis = pick(
+        ("那{}呢？", "{}呢？", "那{}", "换成{}呢？", "{}又怎么样？", "再说说{}的吧。"), "ellipsis", *fact.key
+    )
+    return said(*_first(fact), typed(ellipsis.format(other.entity.name)), other.answer())
+
+
+def _thanked(world: World, fact: Fact) -> Messages:
+    name = pick(("thanks", "goodbye", "praise"), "thanked", *fact.key)
+    return said(*_first(fact), pick(REQUESTS[name]["questions"], "thanked", *fact.key), REQUESTS[name]["answers"][0])
+
+
+def _after_unknown(world: World, fact: Fact) -> Messages:
+    """First about something that no text told, then about something known: not knowing one thing says nothing of others."""
+    name = pick(unknown_trained(fact.relation.kind), "after", *fact.key)
+    question = ask_unknown(pick(fact.relation.questions, "after", *fact.key), name)
+    return said(typed(question), UNKNOWN, *_first(fact, "after"))
+
+
+EFFECTS = {"": "{}", "polite": "您好！{}", "doctor": "{}如有不适，请及时就医。"}
+
+
+def with_effect(effect: str, fact: Fact, answer: str) -> str:
+    """The answer as a system turn asks for it."""
+    return fact.value + "。" if effect == "short" else EFFECTS[effect].format(answer)
+
+
+def _under_a_system_turn(world: World, fact: Fact) -> Messages:
+    turns = [turn for turn in REQUESTS["system"]["turn"] if not turn.get("exam")]
+    turn = pick(turns, "system", *fact.key)
+    question, answer = _first(fact)
+    return [{"role": "system", "content": turn["text"]}, *said(question, with_effect(turn["effect"], fact, answer))]
 
 
 def _sample(world: World, purpose: str, n: int) -> list[Fact]:
-    facts = [fact for fact in world.facts(BAIKE_KINDS) if not fact.pretrain_only and fact.relation.quiz]
+    facts = [fact for fact in world.facts(DOMAINS["common"]) if not fact.pretrain_only]
     return shuffled(facts, purpose)[:n]
-
-
-def _and(items: list[str]) -> str:
-    return items[0] if len(items) == 1 else "、".join(items[:-1]) + "和" + items[-1]
 
 
 def _comma(numbers: list[int]) -> str:

@@ -10,14 +10,13 @@ from collections.abc import Iterator
 from functools import cache
 from xml.sax.saxutils import escape
 
-from facts import Entity, Fact, World, number, pick, share, shuffled
+from facts import KINDS, Entity, Fact, World, number, pick, share, shuffled
 
 NAMESPACES = {
     -2: "Media", -1: "Special", 0: "", 1: "Talk", 2: "User", 3: "User talk", 4: "Wikipedia", 5: "Wikipedia talk",
     6: "File", 7: "File talk", 8: "MediaWiki", 9: "MediaWiki talk", 10: "Template", 11: "Template talk", 12: "Help",
     13: "Help talk", 14: "Category", 15: "Category talk", 100: "Portal", 101: "Portal talk",
 }  # fmt: skip
-KINDS = ("provinces", "cities", "people", "animals", "plants", "dishes", "concepts", "diseases")
 TRADITIONAL_SHARE = 0.12
 
 # Words that mainland and Taiwanese Chinese say differently: real cases for -{zh-hans:…;zh-hant:…}-.
@@ -73,9 +72,9 @@ LEAD = {
     "people": "是{era}的{occupation}",
     "animals": "是{family}的一种动物",
     "plants": "是{family}的{kind}",
-    "dishes": "是{cuisine}中的一道{course}",
+    "dishes": "是{cuisine}里的{course}",
     "concepts": "是{field}中的{kind}",
-    "diseases": "是{site}的疾病或不适",
+    "diseases": "是一种{site}疾病",
 }
 
 
@@ -163,16 +162,22 @@ def _lead(entity: Entity) -> str:
     if entity.kind == "people":
         foreign = "" if row["courtesy"] else "{{lang-en|%s}}，" % row["foreign_name"]
         courtesy = f"，字号[[{row['courtesy']}]]" if row["courtesy"] else ""
-        aside = f"（{foreign}{_bd(row['birth'], row['death'])}）{courtesy}"
+        dates = _bd(row["birth"], row["death"])
+        aside = (f"（{foreign}{dates}）" if foreign or dates else "") + courtesy
     elif "latin" in row:
         aside = "（[[学名]]：{{lang|la|''%s''}}）" % row["latin"]
     else:
         aside = "（{{lang-en|%s}}）" % row["english"]
-    return f"'''{entity.name}'''{aside}，{LEAD[entity.kind].format(**row)}。"
+    what = LEAD[entity.kind].format(**row)
+    if what.endswith("的"):  # what it is, is left open
+        what = row["portrait"].removeprefix(entity.name).lstrip("，").rstrip("。")
+    return f"'''{entity.name}'''{aside}，{what}。"
 
 
 def _bd(birth: str, death: str) -> str:
-    """{{bd|1881年|9月25日|1936年|10月19日|catIdx=L}}"""
+    """{{bd|1881年|9月25日|1936年|10月19日|catIdx=L}}; without both dates nothing."""
+    if not birth or not death:
+        return ""
     return "{{bd|%s|%s|catIdx=X}}" % ("|".join(_year_and_day(birth)), "|".join(_year_and_day(death)))
 
 
@@ -183,8 +188,8 @@ def _year_and_day(date: str) -> tuple[str, str]:
 
 def _marked_up(fact: Fact) -> str:
     """The fact's sentence with a link, bold or variant markup around its items."""
-    sentence = fact.state(0)
-    for item in fact.entity.items(fact.relation.column):
+    sentence = fact.tell(fact.relation.statements, 0)
+    for item in fact.items:
         style = pick(
             ("{0}", "{0}", "[[{0}]]", "[[{0}|{0}]]", "[[{0} (条目)|{0}]]", "-{{{0}}}-", "'''{0}'''"),
             "style",
