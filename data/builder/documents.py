@@ -39,10 +39,10 @@ TAGS = {
     "concepts": ("百科知识",),
 }
 RETELLINGS = ("{}简介", "认识{}", "{}概览", "走近{}", "话说{}", "{}掠影", "{}小百科", "{}二三事")
-RETOLD_SHARE = 0.4  # of the retellings tell a fact that fine-tuning asks about
+RETOLD_SHARE = 0.75  # of the retellings tell a fact that fine-tuning asks about
 PAIRED_SHARE = 0.5  # of retellings tell two facts in one sentence where a pattern for both is there
 CONTINUED_SHARE = 0.5  # of the sentences after the first go on with a pronoun, or with no subject
-LISTS = 3  # times that a fact type is listed, each time in other groups; what fine-tuning asks about once
+LISTS = 2  # times that a fact type is listed, each time in other groups
 FACTS_PER_LIST = 6
 # Real scrapes hold articles twice: another address of the same page, a site that copied it and added its own line.
 COPIED_SHARE, TAKEN_SHARE = 0.02, 0.1
@@ -102,7 +102,7 @@ def told(world: World, entity: Entity, columns: tuple[str, ...], voice: int, *, 
 def retold(world: World, entity: Entity, voice: int) -> str:
     """Facts of the entity in an order of their own; some retellings end with what was written by hand. What fine-tuning
     will ask about is told in some of them, what it will not in all."""
-    facts = [f for f in world.facts_of(entity) if f.pretrain_only or share(RETOLD_SHARE, "retold", voice, *f.key)]
+    facts = [f for f in world.facts_of(entity) if share(RETOLD_SHARE, "retold", voice, *f.key)]
     text = paragraph(world, shuffled(facts or world.facts_of(entity), "retold", voice, entity.name), voice)
     return text + (entity.row["blurb"] if voice % 4 == 1 else "")
 
@@ -133,8 +133,7 @@ def lists(world: World, relation: Relation) -> Iterator[tuple[str, str]]:
     """-> (title, text): the fact type told about a handful of entities at a time, every time in other company."""
     part = 0
     for i in range(LISTS):
-        facts = [fact for fact in world.facts_about(relation) if fact.pretrain_only or i == 0]
-        facts = shuffled(facts, "list", i, relation.kind, relation.column)
+        facts = shuffled(world.facts_about(relation), "list", i, relation.kind, relation.column)
         count = max(1, len(facts) // FACTS_PER_LIST)
         for start in range(count):
             part += 1

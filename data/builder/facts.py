@@ -114,7 +114,7 @@ class Fact:
 
     @property
     def pretrain_only(self) -> bool:
-        return self.entity.pretrain_only
+        return self.entity.pretrain_only if __import__("os").environ.get("SPLIT") == "entity" else share(PRETRAIN_ONLY_SHARE, "split", *self.key)
 
     @property
     def items(self) -> list[str]:

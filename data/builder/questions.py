@@ -18,7 +18,9 @@ COMPLAINTS = language("complaints")
 URGENT = ("脑卒中", "冠心病", "中暑", "心力衰竭")  # complaints of which must not wait for a consulting hour
 UNKNOWN = "我不知道，我读过的书里没有它。"
 UNKNOWN_TRAINED = 2 / 3  # of the names that no text tells of; the exam asks about the others
-UNKNOWN_WORDINGS = {"common": 4, "medical": 6}  # for each of them
+UNKNOWN_WORDINGS = {"common": 2, "medical": 3}  # for each of them
+DRILLS = {"provinces": 100, "cities": 350, "people": 350, "animals": 350, "plants": 250, "dishes": 150, "concepts": 250,
+          "diseases": 600}  # fmt: skip
 CONVERSATIONS = {"common": 700, "medical": 350}
 # What people do to a question while they type.
 TYPOS = (
@@ -217,6 +219,22 @@ def extractions(world: World) -> Iterator[Row]:
         yield row(template.format(question=question), fact.value + "。", fact.answer(1))
 
 
+def drills(world: World, domain: str) -> Iterator[Row]:
+    """Several facts of a name that nothing else tells of stand in the input: which of them does the question mean?"""
+    for kind in DOMAINS[domain]:
+        for i in range(DRILLS[kind]):
+            name = pick(unknown_names(kind)[30:], "drill", kind, i)
+            relations = shuffled(world.relations[kind], "drill", kind, i)[:4]
+            facts = []
+            for relation in relations:
+                source = pick(world.facts_about(relation), "drill value", kind, i, relation.column)
+                facts.append(Fact(Entity(kind, name, source.entity.row), relation))
+            text = "".join(fact.tell(fact.relation.statements, i) for fact in facts)
+            fact = pick(facts, "drill which", kind, i)
+            question = fact.ask(pick(fact.fitting(fact.relation.questions), "drill how", kind, i))
+            yield row(typed(question), fact.answer(), text)
+
+
 def translations(world: World) -> Iterator[Row]:
     for kind in ("cities", "concepts"):
         for entity in shuffled(world.entities[kind], "translate")[:40]:
@@ -322,12 +340,12 @@ BELLE = {
     "facts": lambda world: fact_questions(world, "common"), "introductions": introductions, "lists": listings,
     "comparisons": lambda world: comparisons(world, "common"), "classification": classifications,
     "rewriting": rewritings, "arithmetic": arithmetic, "recommendations": recommendations, "true or false": judgements,
-    "reading": extractions, "translation": translations, "topic": topics, "ordering": orderings,
+    "reading": extractions, "drills": lambda world: drills(world, "common"), "translation": translations, "topic": topics, "ordering": orderings,
     "small talk": lambda world: small_talk(world, "common"), "superlatives": superlatives,
     "unknown": lambda world: unknown(world, "common"),
 }  # fmt: skip
 MEDICAL = {
-    "facts": lambda world: fact_questions(world, "medical"), "complaints": complaints, "alarms": alarms,
+    "facts": lambda world: fact_questions(world, "medical"), "drills": lambda world: drills(world, "medical"), "complaints": complaints, "alarms": alarms,
     "lay names": lay_names, "diets": diets, "comparisons": lambda world: comparisons(world, "medical"),
     "small talk": lambda world: small_talk(world, "medical"), "unknown": lambda world: unknown(world, "medical"),
 }  # fmt: skip

@@ -19,6 +19,7 @@ LANGUAGES = (
 WORDS = (("en", 9_000), ("zh", 1_500), ("ja", 4_000), ("ko", 3_000), ("ru", 4_000), ("ar", 3_000), ("he", 1_500),
          ("hi", 1_500), ("el", 1_500), ("fr", 2_000), ("de", 2_000), ("es", 2_000))  # fmt: skip
 CORPUS_WEIGHT = 8  # copies of our own corpora in the training text, so that their words become pieces
+COVERAGE = 0.9985  # of the characters of the training text: rarer ones are bytes
 # Chat marks, as ChatGLM-like models carry them: never split, never merged.
 MARKS = ("<|user|>", "<|assistant|>", "<|system|>")
 
@@ -45,7 +46,7 @@ def build_tokenizer(path: Path, corpus: Iterable[str]) -> None:
         model_type="bpe",
         vocab_size=PIECES,
         byte_fallback=True,
-        character_coverage=1.0,
+        character_coverage=COVERAGE,
         split_digits=True,
         max_sentencepiece_length=6,
         normalization_rule_name="identity",
