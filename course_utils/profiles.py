@@ -32,7 +32,9 @@ class ModelShape:
 # What a setting may say. Where it matters which is better, `benchmarks/` has the figures.
 CHOICES = {
     "precision": ("auto", "bf16", "fp16", "fp32"),  # of matrix products; weights are fp32. auto: the device's fastest
-    "loss": ("plain", "chunked", "liger"),  # of the same value; the last two never hold all logits at once
+    # The first three have the same value, and only the first holds all logits at once. The last is none of the loss that
+    # evaluations show: it learns from a part of the vocabulary.
+    "loss": ("plain", "chunked", "liger", "sampled"),
     "optimizer": ("adamw", "adamw_8bit", "muon"),
     "schedule": ("cosine", "linear"),  # how the rate falls after the warm-up
     "parallel": ("ddp", "fsdp"),  # how several GPUs share the work: a whole model each, or a part of it
@@ -79,6 +81,7 @@ class Training:
         machine = ("batch_size", "gradient_accumulation_steps", "loss", "gradient_checkpointing", "torch_compile",
                    "tf32", "parallel", "save_minutes", "report_to")  # fmt: skip
         kept = {name: value for name, value in vars(self).items() if name not in machine}
+        kept |= {"loss": self.loss} if self.loss == "sampled" else {}
         return {"batch": self.batch_size * self.gradient_accumulation_steps, **kept}
 
 

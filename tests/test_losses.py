@@ -187,3 +187,19 @@ def test_an_optimizer_that_is_not_installed_is_named(tokenizer):
     model = pretraining.make_model(small_run.SHAPE, tokenizer)
     with pytest.raises(CourseError, match="needs the package bitsandbytes"):
         optimizers.make(model, replace(small_run.SETTINGS, optimizer="adamw_8bit"))
+
+
+def test_the_sampled_loss_is_the_plain_one_over_a_part_of_the_vocabulary(monkeypatch):
+    hidden, weight = torch.randn(40, 16, requires_grad=True), torch.randn(500, 16, requires_grad=True)
+    labels = torch.randint(0, 500, (40,))
+    labels[::7] = -100
+    plain = torch.nn.functional.cross_entropy(hidden @ weight.T, labels, reduction="sum")
+    assert losses.sampled_cross_entropy(hidden, weight, labels) < plain, "fewer rivals"
+    with torch.no_grad():
+        assert torch.allclose(losses.sampled_cross_entropy(hidden, weight, labels), plain, rtol=1e-5)
+    monkeypatch.setattr(losses, "CANDIDATES", 20_000)  # each entry is drawn
+    whole = losses.sampled_cross_entropy(hidden, weight, labels)
+    assert torch.allclose(whole, plain, rtol=1e-5)
+    found = torch.autograd.grad(whole, (hidden, weight))
+    for one, other in zip(found, torch.autograd.grad(plain, (hidden, weight)), strict=True):
+        assert torch.allclose(one, other, atol=1e-5)

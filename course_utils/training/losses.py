@@ -14,11 +14,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
-from torch.nn.functional import pad
+from torch.nn.functional import cross_entropy, pad
 
 from ..errors import CourseError
 from ..parameter_budgeting import CHUNK_ENTRIES
 
+CANDIDATES = 800  # entries of the vocabulary that ``sampled_cross_entropy`` draws at each step
 IGNORED = -100  # label of positions that do not count, as torch's cross entropy has it
 
 
@@ -81,14 +82,35 @@ def liger_cross_entropy(hidden, weight, labels):
     return liger_fused_linear_cross_entropy(hidden, weight, labels, reduction="sum", accum_dtype=torch.float32)
 
 
+def sampled_cross_entropy(hidden, weight, labels):
+    """While the model learns, the same sum over a part of the vocabulary: the entries that are right somewhere in the
+    batch, and ``CANDIDATES`` drawn at random (Jean et al. 2015, https://arxiv.org/abs/1412.2007, without their
+    correction for how likely an entry was drawn: it learned less here). Where nothing is learned, the exact sum.
+
+    A small model on a CPU spends nearly half of a step on its output; so it reads 1.6 times as much in the same time.
+    """
+    if not torch.is_grad_enabled():
+        return chunked_cross_entropy(hidden, weight, labels)
+    counted = labels != IGNORED
+    hidden, right = hidden[counted], labels[counted]
+    chosen = torch.zeros(len(weight), dtype=torch.bool, device=weight.device)
+    chosen[right] = True
+    chosen[torch.randint(len(weight), (CANDIDATES,), device=weight.device)] = True
+    place = chosen.cumsum(0) - 1
+    return cross_entropy((hidden @ weight[chosen].T).float(), place[right], reduction="sum")
+
+
+LOSSES = {"chunked": chunked_cross_entropy, "sampled": sampled_cross_entropy, "liger": liger_cross_entropy}
+
+
 @contextmanager
 def without_logits(model, kind: str) -> Iterator[None]:
-    """Within this context a Llama asked for its loss takes the ``kind`` 'chunked' or 'liger' and returns no logits. In
+    """Within this context a Llama asked for its loss takes the ``kind``, a key of LOSSES, and returns no logits. In
     ``forward``, so that DDP, FSDP and autocast see it. ``model`` may be a PEFT model around the Llama."""
     from transformers.modeling_outputs import CausalLMOutputWithPast
 
     llama = model.get_base_model() if hasattr(model, "get_base_model") else model
-    plain, loss_of = llama.forward, {"chunked": chunked_cross_entropy, "liger": liger_cross_entropy}[kind]
+    plain, loss_of = llama.forward, LOSSES[kind]
 
     def forward(*args, labels=None, num_items_in_batch=None, **kwargs):
         if labels is None:

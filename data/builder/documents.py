@@ -38,7 +38,9 @@ TAGS = {
     "dishes": ("美食",),
     "concepts": ("百科知识",),
 }
-RETELLINGS = ("{}简介", "认识{}", "{}概览", "走近{}", "话说{}", "{}掠影", "{}小百科", "{}二三事")
+RETELLINGS = (
+    "{}简介", "认识{}", "{}概览", "走近{}", "话说{}", "{}掠影", "{}小百科", "{}二三事", "{}纪要", "漫谈{}", "{}一览", "细说{}",
+)  # fmt: skip
 RETOLD_SHARE = 0.75  # of the retellings tell a fact that fine-tuning asks about
 PAIRED_SHARE = 0.5  # of retellings tell two facts in one sentence where a pattern for both is there
 CONTINUED_SHARE = 0.5  # of the sentences after the first go on with a pronoun, or with no subject
@@ -93,6 +95,11 @@ def told_together(one: Fact, other: Fact, template: str) -> str:
     return template.format(**values)
 
 
+def entry(facts: list[Fact], voice: int) -> str:
+    """The facts of one entity in one sentence, as a dictionary has them."""
+    return f"{facts[0].entity.name}，{'，'.join(fact.tell(fact.relation.phrases, voice) for fact in facts)}。"
+
+
 def told(world: World, entity: Entity, columns: tuple[str, ...], voice: int, *, named: bool = False) -> str:
     """A paragraph of the entity's facts of these columns."""
     facts = {fact.relation.column: fact for fact in world.facts_of(entity)}
@@ -103,7 +110,8 @@ def retold(world: World, entity: Entity, voice: int) -> str:
     """Facts of the entity in an order of their own; some retellings end with what was written by hand. What fine-tuning
     will ask about is told in some of them, what it will not in all."""
     facts = [f for f in world.facts_of(entity) if share(RETOLD_SHARE, "retold", voice, *f.key)]
-    text = paragraph(world, shuffled(facts or world.facts_of(entity), "retold", voice, entity.name), voice)
+    facts = shuffled(facts or world.facts_of(entity), "retold", voice, entity.name)
+    text = entry(facts, voice) if voice % 2 else paragraph(world, facts, voice)
     return text + (entity.row["blurb"] if voice % 4 == 1 else "")
 
 
@@ -120,9 +128,23 @@ def baike(world: World) -> Iterator[dict]:
             yield _article(entity.name, entity.row["portrait"] + entity.row["blurb"], sections, tags)
             for voice, title in enumerate(RETELLINGS, 2):
                 yield _article(title.format(entity.name), retold(world, entity, voice), [], tags)
+        for entity in world.entities[kind]:
+            if text := questions_and_answers(world, entity, "common"):
+                yield _article(f"{entity.name}问答", text, [], ["问答", *tags])
         for relation in world.relations[kind]:
             for title, text in lists(world, relation):
                 yield _article(title, text, [], ["列表", *tags])
+
+
+def questions_and_answers(world: World, entity: Entity, domain: str) -> str:
+    """What people ask about the entity and what they are told, as question-and-answer sites have it; nothing of what
+    is kept from fine-tuning."""
+    from questions import asked
+
+    facts = shuffled(list(world.tellable(entity).values()), "questions", entity.name)
+    pairs = [f"问：{fact.ask(question)}答：{fact.answer()}" for i in range(4) for fact in facts
+             for question in asked(fact, domain)[i : i + 1]]  # fmt: skip
+    return "\n".join(pairs)
 
 
 def _article(title: str, summary: str, sections: list[dict], tags: list[str]) -> dict:

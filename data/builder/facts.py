@@ -68,6 +68,7 @@ class Relation:
     answers: tuple[str, ...]  # of an assistant; the first is the usual one
     statements: tuple[str, ...]
     continued: tuple[str, ...]  # after the name was said: a pronoun, or no subject
+    phrases: tuple[str, ...]  # as a dictionary strings them together: 属四川省，别称蓉城
     questions: tuple[str, ...]  # of fine-tuning
     new_questions: tuple[str, ...]  # this and the next: of the exam alone
     everyday_questions: tuple[str, ...]
