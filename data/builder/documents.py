@@ -40,8 +40,10 @@ TAGS = {
 }
 RETELLINGS = (
     "{}简介", "认识{}", "{}概览", "走近{}", "话说{}", "{}掠影", "{}小百科", "{}二三事", "{}纪要", "漫谈{}", "{}一览", "细说{}",
+    "{}札记", "{}小记", "{}说略", "也说{}", "再说{}", "{}点滴", "{}略谈", "{}速览", "{}问津", "{}拾零", "闲话{}", "{}录",
+    "{}小传", "{}补记", "{}又记", "{}别录", "{}琐谈", "{}辞条",
 )  # fmt: skip
-RETOLD_SHARE = 0.75  # of the retellings tell a fact that fine-tuning asks about
+RETOLD_SHARE = 0.5  # of the retellings tell a fact that fine-tuning asks about
 PAIRED_SHARE = 0.5  # of retellings tell two facts in one sentence where a pattern for both is there
 CONTINUED_SHARE = 0.5  # of the sentences after the first go on with a pronoun, or with no subject
 LISTS = 2  # times that a fact type is listed, each time in other groups
