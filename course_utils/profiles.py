@@ -43,7 +43,7 @@ CHOICES = {
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """Settings of every training, and all there are of full fine-tuning.
+    """Settings of every training.
 
     One step sees ``batch_size × gradient_accumulation_steps`` examples, in all processes together. ``batch_size`` is
     what one device holds at a time, at most. Raises CourseError for a value that is none of ``CHOICES``.
@@ -94,7 +94,15 @@ class Pretraining(Training):
 
 
 @dataclass(frozen=True, kw_only=True)
-class LoraTuning(Training):
+class Tuning(Training):
+    """Settings of fine-tuning. ``replay``: blocks of the base model's texts among the conversations, as a share of
+    their number, so that what was read is not overwritten."""
+
+    replay: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoraTuning(Tuning):
     """LoRA (Hu et al. 2021, https://arxiv.org/abs/2106.09685): rank ``r``, the update is scaled by ``alpha / r``."""
 
     r: int
@@ -120,7 +128,7 @@ class Profile:
     mix: dict[str, dict[str, int]]
     model: ModelShape
     pretraining: Pretraining
-    full: Training
+    full: Tuning
     lora: LoraTuning
     sft_max_length: int
     max_documents: int | None = None  # read of each corpus; None reads all
@@ -163,7 +171,7 @@ def load(name: str | None = None) -> Profile:
     for key in ("tokenizer_model", "retain_words", "evaluation", "demo_questions"):
         row[key] = root / row[key]
     row["instructions"] = {kind: tuple(root / path for path in paths) for kind, paths in row["instructions"].items()}
-    records = {"model": ModelShape, "pretraining": Pretraining, "full": Training, "lora": LoraTuning}
+    records = {"model": ModelShape, "pretraining": Pretraining, "full": Tuning, "lora": LoraTuning}
     return Profile(name, **row | {key: record(**row[key]) for key, record in records.items()})
 
 

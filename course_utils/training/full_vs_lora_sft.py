@@ -6,6 +6,9 @@ tokenizer's chat template, and the loss counts only what the assistant says: the
 
 LoRA (Hu et al. 2021, https://arxiv.org/abs/2106.09685) freezes the base and learns for each linear layer a
 low-rank update B·A, scaled by alpha / r.
+
+Fine-tuning overwrites what was read and is not asked for. A profile may have the model read on meanwhile (``replay``:
+texts of its pretraining among the conversations; Scialom et al. 2022, https://arxiv.org/abs/2205.12393).
 """
 
 import json
@@ -26,7 +29,7 @@ from ..errors import CourseError
 from ..profiles import Profile
 from ..steps import METHODS
 from ..tokenizer_pruning import bare, kept_as_found, load_tokenizer
-from . import running
+from . import pretraining, running
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -114,6 +117,26 @@ def encode_dataset(
     return encoded, left_out
 
 
+def texts_to_replay(profile: Profile, corpus: str, tokenizer, count: int, folder: Path) -> "Dataset":
+    """Blocks that the base model of ``corpus`` read, as rows of ``encode_dataset`` in which every token counts: at most
+    ``count``, drawn at random."""
+    from datasets import List, Value
+
+    blocks, _ = pretraining.training_blocks(profile, corpus, tokenizer, folder)
+    drawn = np.random.default_rng(running.SEED).permutation(len(blocks))[:count]
+    features = {"input_ids": List(Value("int32")), "labels": List(Value("int32")), "length": Value("int32")}
+    mark = artifacts.fingerprint("replay", {"blocks": blocks._fingerprint, "count": count}, {})
+    return loading.mapped(blocks.select(drawn), _read_again, folder, title="texts to replay", fingerprint=mark, features=features)
+
+
+def _read_again(table):
+    """A table of Arrow with blocks -> one with ``input_ids``, ``labels`` and ``length``."""
+    import pyarrow as pa
+
+    ids = table["input_ids"].combine_chunks().cast(pa.list_(pa.int32()))
+    return pa.table({"input_ids": ids, "labels": ids, "length": ids.value_lengths()})
+
+
 @dataclass(frozen=True)
 class Collator:
     """Pads a batch to its longest conversation. -> int64 tensors ``(batch, longest)``."""
@@ -154,6 +177,8 @@ def fine_tune(profile: Profile, base: str, method: str, *, force: bool = False) 
     settings = profile.full if method == "full" else profile.lora
 
     def make(folder: Path) -> dict:
+        from datasets import concatenate_datasets
+
         tokenizer = load_tokenizer(base_folder)
         with running.together().main_process_first():  # the others find the files
             size, limit = profile.sft_max_length, profile.max_documents
@@ -166,13 +191,18 @@ def fine_tune(profile: Profile, base: str, method: str, *, force: bool = False) 
         trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
         kept = np.arange(len(rows)) % HELD_OUT_EVERY > 0
         train, held_out = (rows.select(np.flatnonzero(which)) for which in (kept, ~kept))
-        tokens, first = sum(train["length"][:]), held_out[0]
+        conversations, first = len(train), held_out[0]
+        if settings.replay:
+            with running.together().main_process_first():
+                count = round(settings.replay * len(train))
+                train = concatenate_datasets([train, texts_to_replay(profile, base, tokenizer, count, data)])
+        tokens = sum(train["length"][:])
         loss = running.train(
             model, tokenizer, train, held_out, settings, folder, title=f"fine-tuning {base}, {method}",
             tokens=tokens * settings.epochs, collate=Collator(tokenizer.pad_token_id), sampling="group_by_length",
             prompt=[i for i, label in zip(first["input_ids"], first["labels"], strict=True) if label == IGNORED],
         )  # fmt: skip
-        summary = {"trained_parameters": trained, "conversations": len(train), "tokens": tokens}
+        summary = {"trained_parameters": trained, "conversations": conversations, "tokens": tokens}
         return summary | {"held_out_loss": round(loss, 4)} | ({"left_out": left_out} if left_out else {})
 
     return artifacts.build(

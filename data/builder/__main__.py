@@ -34,7 +34,10 @@ def build(out: Path) -> dict:
     medical_copies = list(documents.copies_of_medical(medical, baike))
     rows = {domain: list(questions.instructions(world, INSTRUCTIONS[domain], exam.DEMONSTRATED)) for domain in DOMAINS}
     talks = {domain: list(questions.conversations(world, domain, exam.DEMONSTRATED)) for domain in DOMAINS}
-    evaluation = list(exam.exam(world, *told(rows, talks)))
+    trained, said = told(rows, talks)
+    for domain, read in (("common", [text_of(row) for row in baike]), ("medical", [row["text"] for row in medical])):
+        trained[domain] |= questions_in(read)
+    evaluation = list(exam.exam(world, trained, said))
 
     path = out / "wiki" / "zhwiki-mini-pages-articles.xml.bz2"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -78,12 +81,25 @@ def told(rows: dict, talks: dict) -> tuple[dict[str, set[str]], dict[str, list[s
     return asked, whole
 
 
+def questions_in(read: list[str]) -> set[str]:
+    """What texts ask: in quizzes, and as sentences of a paragraph."""
+    found = set()
+    for text in read:
+        found.update(re.findall("问：(.*?)答：", text))
+        found.update(re.findall("[^。！？\n]*？", text))
+    return found
+
+
+def text_of(article: dict) -> str:
+    """All that an article of Baike says."""
+    return article["summary"] + "".join(part["content"] for part in article["sections"])
+
+
 def texts(dump: str, baike: list, medical: list, rows: dict) -> list[str]:
     """What the tokenizer learns from: the corpora as a model will read them."""
     plain = re.findall(r">\n?([^<]*[。])[^<]*</text>", re.sub(r"\{\{[^{}]*\}\}|\[\[[^\]]*\]\]|&[^;]*;", "", dump))
-    articles = [row["summary"] + "".join(part["content"] for part in row["sections"]) for row in baike]
     spoken = [row["instruction"] + row["output"] for domain in rows for _, row in rows[domain]]
-    return plain + articles + [row["text"] for row in medical] + spoken
+    return plain + [text_of(row) for row in baike] + [row["text"] for row in medical] + spoken
 
 
 def write_jsonl(path: Path, rows: list[dict]) -> None:

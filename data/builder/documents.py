@@ -6,14 +6,19 @@ xuqinyang/BaiduBaike-5.63M, medical rows ``{"text"}`` as in the pretraining part
 A small model that reads a sentence again and again learns the sentence, not the fact; told in many wordings, orders and
 neighbourhoods, the fact can be asked for later (Allen-Zhu & Li 2023, https://arxiv.org/abs/2309.14316). So each entity
 has an article, written around the portrait and the blurb that someone wrote by hand, and retellings of its facts, each
-in other words and another order.
+in other words and another order. Two things make a fact easy to ask for later, which every article of one entity
+lacks: it is told among facts of *other* entities too, so that it is known by its name and not by what stood before
+(lists), and texts ask and answer, as popular science and quizzes do. Quizzes hold nothing of what is kept from
+fine-tuning.
 """
 
+import re
 from collections.abc import Callable, Iterator
 
-from facts import DOMAINS, Entity, Fact, Relation, World, number, pick, share, shuffled
+from facts import DOMAINS, Entity, Fact, Relation, World, ask_unknown, number, pick, share, shuffled
+from questions import UNKNOWN, in_order, typed, unknown_trained
 
-URL = "https://baike.example.org/item/{}"  # the field of the real data set; the address leads nowhere
+URL = "https://baike.example.org/{}"  # the field of the real data set; the address leads nowhere
 
 # Section title -> columns, for the article of one entity.
 SECTIONS = {
@@ -40,24 +45,28 @@ TAGS = {
 }
 RETELLINGS = (
     "{}简介", "认识{}", "{}概览", "走近{}", "话说{}", "{}掠影", "{}小百科", "{}二三事", "{}纪要", "漫谈{}", "{}一览", "细说{}",
-    "{}札记", "{}小记", "{}说略", "也说{}", "再说{}", "{}点滴", "{}略谈", "{}速览", "{}问津", "{}拾零", "闲话{}", "{}录",
-    "{}小传", "{}补记", "{}又记", "{}别录", "{}琐谈", "{}辞条",
+    "{}札记", "{}小记", "{}略谈", "{}速览",
 )  # fmt: skip
-RETOLD_SHARE = 0.5  # of the retellings tell a fact that fine-tuning asks about
+# Of an entity's facts in each of its retellings. What fine-tuning asks about stands in quizzes too.
+RETOLD_SHARE = {True: 0.7, False: 0.5}  # only read? -> share
+ENTRY_SHARE = 0.15  # of the retellings are one sentence, as a dictionary has it
+ASKED_SHARE = 0.4  # of the sentences of a paragraph that retells are a question and its answer
+QUIZ_ROUNDS, QUIZ_LENGTH = 6, 10  # rounds through all facts, each in another wording; questions of a quiz
+UNKNOWN_IN_QUIZZES = 0.03  # of the questions are about what nobody knows
+SPOKEN = re.compile("[我你您]|请|帮|麻烦|告诉|知道|老师|朋友|作业|考试|填空|忘")  # questions that one person puts to another
 PAIRED_SHARE = 0.5  # of retellings tell two facts in one sentence where a pattern for both is there
-CONTINUED_SHARE = 0.5  # of the sentences after the first go on with a pronoun, or with no subject
-LISTS = 2  # times that a fact type is listed, each time in other groups
-FACTS_PER_LIST = 6
+CONTINUED_SHARE = 0.25  # of the sentences after the first go on with a pronoun, or with no subject
+LISTS = 7  # times that a fact type is listed, each time in other groups
+FACTS_PER_LIST = 8
 # Real scrapes hold articles twice: another address of the same page, a site that copied it and added its own line.
 COPIED_SHARE, TAKEN_SHARE = 0.02, 0.1
 CHANGED_LENGTH = 80  # characters; a change to a shorter text would make it another text
 SIGNATURES = ("（本文由网友整理。）", "（转载请注明出处。）", "（阅读全文请点这里。）")
-NUMERALS = "一二三四五六七八九十"
 
 
-def paragraph(world: World, facts: list[Fact], voice: int, *, named: bool = False) -> str:
+def paragraph(world: World, facts: list[Fact], voice: int, *, named: bool = False, asking: float = 0.0) -> str:
     """The facts of one entity as sentences that belong together. ``named``: its name stands before, so that the first
-    sentence may go on from there."""
+    sentence may go on from there. ``asking``: the share of facts that a question leads to."""
     if not facts:
         return ""
     left, sentences = list(facts), []
@@ -65,7 +74,9 @@ def paragraph(world: World, facts: list[Fact], voice: int, *, named: bool = Fals
         fact = left.pop(0)
         key = "paragraph", voice, *fact.key
         partners = _partners(world, fact, left) if share(PAIRED_SHARE, "pair", *key) else []
-        if (named or sentences) and share(CONTINUED_SHARE, "continue", *key):
+        if share(asking, "asks", *key):
+            sentences.append(asked_and_answered(fact, voice))
+        elif (named or sentences) and share(CONTINUED_SHARE, "continue", *key):
             sentences.append(fact.tell(fact.relation.continued, voice))
         elif partners:
             pair, other = pick(partners, "which", *key)
@@ -97,6 +108,12 @@ def told_together(one: Fact, other: Fact, template: str) -> str:
     return template.format(**values)
 
 
+def asked_and_answered(fact: Fact, voice: int) -> str:
+    """Popular science asks what it is about to tell."""
+    templates = [q for q in fact.fitting(fact.relation.questions) if q.endswith("？") and not SPOKEN.search(q)]
+    return fact.tell(templates, voice) + fact.answer(number("answers", voice, *fact.key) % 3)
+
+
 def entry(facts: list[Fact], voice: int) -> str:
     """The facts of one entity in one sentence, as a dictionary has them."""
     return f"{facts[0].entity.name}，{'，'.join(fact.tell(fact.relation.phrases, voice) for fact in facts)}。"
@@ -109,11 +126,12 @@ def told(world: World, entity: Entity, columns: tuple[str, ...], voice: int, *, 
 
 
 def retold(world: World, entity: Entity, voice: int) -> str:
-    """Facts of the entity in an order of their own; some retellings end with what was written by hand. What fine-tuning
-    will ask about is told in some of them, what it will not in all."""
-    facts = [f for f in world.facts_of(entity) if share(RETOLD_SHARE, "retold", voice, *f.key)]
+    """Some facts of the entity in an order of their own; some retellings end with what was written by hand."""
+    part = RETOLD_SHARE[entity.pretrain_only]
+    facts = [f for f in world.facts_of(entity) if share(part, "retold", voice, *f.key)]
     facts = shuffled(facts or world.facts_of(entity), "retold", voice, entity.name)
-    text = entry(facts, voice) if voice % 2 else paragraph(world, facts, voice)
+    in_one = share(ENTRY_SHARE, "entry", voice, entity.name)
+    text = entry(facts, voice) if in_one else paragraph(world, facts, voice, asking=ASKED_SHARE)
     return text + (entity.row["blurb"] if voice % 4 == 1 else "")
 
 
@@ -130,27 +148,29 @@ def baike(world: World) -> Iterator[dict]:
             yield _article(entity.name, entity.row["portrait"] + entity.row["blurb"], sections, tags)
             for voice, title in enumerate(RETELLINGS, 2):
                 yield _article(title.format(entity.name), retold(world, entity, voice), [], tags)
-        for entity in world.entities[kind]:
-            if text := questions_and_answers(world, entity, "common"):
-                yield _article(f"{entity.name}问答", text, [], ["问答", *tags])
+        for number_, text in enumerate(quizzes(world, kind), 1):
+            yield _article(f"{TAGS[kind][-1]}知识问答（{number_}）", text, [], ["问答", *tags])
         for relation in world.relations[kind]:
             for title, text in lists(world, relation):
                 yield _article(title, text, [], ["列表", *tags])
 
 
-def questions_and_answers(world: World, entity: Entity, domain: str) -> str:
-    """What people ask about the entity and what they are told, as question-and-answer sites have it; nothing of what
-    is kept from fine-tuning."""
-    from questions import asked
-
-    facts = shuffled(list(world.tellable(entity).values()), "questions", entity.name)
-    pairs = [f"问：{fact.ask(question)}答：{fact.answer()}" for i in range(4) for fact in facts
-             for question in asked(fact, domain)[i : i + 1]]  # fmt: skip
-    return "\n".join(pairs)
+def quizzes(world: World, kind: str) -> Iterator[str]:
+    """Questions and answers about a handful of entities at a time, as question-and-answer sites have them: each fact
+    that fine-tuning tells once a round, and now and then a name that nobody knows."""
+    facts = [fact for entity in world.entities[kind] for fact in world.tellable(entity).values()]
+    for i in range(QUIZ_ROUNDS):
+        lines = []
+        for fact in shuffled(facts, "quiz", i, kind):
+            lines.append(f"问：{typed(fact.ask(in_order(fact)[i]), 'quiz', i)}答：{fact.answer(i)}")
+            if share(UNKNOWN_IN_QUIZZES, "nobody knows", i, *fact.key):
+                name = pick(unknown_trained(kind), "nobody knows", i, *fact.key)
+                lines.append(f"问：{ask_unknown(pick(fact.relation.questions, name, i), name)}答：{UNKNOWN}")
+        yield from ("\n".join(lines[start : start + QUIZ_LENGTH]) for start in range(0, len(lines), QUIZ_LENGTH))
 
 
 def _article(title: str, summary: str, sections: list[dict], tags: list[str]) -> dict:
-    return {"title": title, "summary": summary, "sections": sections, "tags": tags, "url": URL.format(title)}
+    return {"title": title, "summary": summary, "sections": sections, "tags": tags, "url": URL.format(number(title) % 10**8)}
 
 
 def lists(world: World, relation: Relation) -> Iterator[tuple[str, str]]:
@@ -163,17 +183,7 @@ def lists(world: World, relation: Relation) -> Iterator[tuple[str, str]]:
             part += 1
             some = facts[start::count]
             text = "".join(fact.tell(relation.statements, number("list", i, *fact.key)) for fact in some)
-            yield f"{relation.title}（{_chinese_number(part)}）", text
-
-
-def _chinese_number(n: int) -> str:
-    """1 … 199 in Chinese characters."""
-    if n > 99:
-        rest = n - 100
-        return "一百" + ("" if not rest else ("零" if rest < 10 else "一" if rest < 20 else "") + _chinese_number(rest))
-    tens, ones = divmod(n, 10)
-    head = "" if tens == 0 else ("十" if tens == 1 else NUMERALS[tens - 1] + "十")
-    return head + (NUMERALS[ones - 1] if ones else "")
+            yield f"{relation.title}（{part}）", text
 
 
 def medical(world: World) -> Iterator[dict]:
@@ -190,6 +200,8 @@ def medical(world: World) -> Iterator[dict]:
         yield {"text": case_note(world, entity)}
         for voice, title in enumerate(RETELLINGS, 3):
             yield {"text": f"{title.format(name)}。{retold(world, entity, voice)}"}
+    for part, text in enumerate(quizzes(world, "diseases"), 1):
+        yield {"text": f"健康问答（{part}）\n{text}"}
     for relation in world.relations["diseases"]:
         for title, text in lists(world, relation):
             yield {"text": f"{title}。{text}"}

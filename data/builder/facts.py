@@ -19,7 +19,7 @@ KINDS = ("provinces", "cities", "people", "animals", "plants", "dishes", "concep
 DOMAINS = {"common": KINDS[:-1], "medical": KINDS[-1:]}
 CITY_STATES = ("直辖市", "特别行政区")
 CAPITALS = {"省会": "省", "首府": "自治区"}  # a word for the capital -> of which provinces it is said
-PRETRAIN_ONLY_SHARE = 0.3  # of all facts: stated in articles, never asked about in fine-tuning
+PRETRAIN_ONLY_SHARE = 0.15  # of all entities: told of in texts, no fact of theirs asked about in fine-tuning
 
 T = TypeVar("T")
 
@@ -115,7 +115,7 @@ class Fact:
 
     @property
     def pretrain_only(self) -> bool:
-        return self.entity.pretrain_only if __import__("os").environ.get("SPLIT") == "entity" else share(PRETRAIN_ONLY_SHARE, "split", *self.key)
+        return self.entity.pretrain_only
 
     @property
     def items(self) -> list[str]:

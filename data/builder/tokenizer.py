@@ -9,7 +9,7 @@ import io
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-PIECES = 8_000
+PIECES = 10_000
 RETAINED_WORDS = 5_000
 LANGUAGES = (
     "en", "zh_Hans", "zh_Hant", "ja", "ko", "ru", "uk", "ar", "fa", "he", "hi", "bn", "ta", "th", "el", "ka", "hy",
@@ -18,7 +18,7 @@ LANGUAGES = (
 # (language of wordfreq, words): more words, more pieces of that script. Chinese words come as wordfreq's characters.
 WORDS = (("en", 9_000), ("zh", 1_500), ("ja", 4_000), ("ko", 3_000), ("ru", 4_000), ("ar", 3_000), ("he", 1_500),
          ("hi", 1_500), ("el", 1_500), ("fr", 2_000), ("de", 2_000), ("es", 2_000))  # fmt: skip
-CORPUS_WEIGHT = 8  # copies of our own corpora in the training text, so that their words become pieces
+CORPUS_WEIGHT = 3  # copies of our own corpora in the training text, so that their words become pieces
 COVERAGE = 0.9985  # of the characters of the training text: rarer ones are bytes
 # Chat marks, as ChatGLM-like models carry them: never split, never merged.
 MARKS = ("<|user|>", "<|assistant|>", "<|system|>")
