@@ -19,7 +19,7 @@ from torch.nn.functional import cross_entropy, pad
 from ..errors import CourseError
 from ..parameter_budgeting import CHUNK_ENTRIES
 
-CANDIDATES = 2_400  # entries of the vocabulary that ``sampled_cross_entropy`` draws at each step
+CANDIDATES = 1_600  # entries of the vocabulary that ``sampled_cross_entropy`` draws at each step
 IGNORED = -100  # label of positions that do not count, as torch's cross entropy has it
 
 

@@ -18,6 +18,7 @@ from facts import DOMAINS, KINDS, World
 from tokenizer import build_retain_words, build_tokenizer
 
 INSTRUCTIONS = {"common": questions.BELLE, "medical": questions.MEDICAL}
+NOT_REPEATED = {"facts", "unknown", "classification"}  # kinds of instructions: quizzes have the first two already
 # Where the rows of a domain lie: instructions, conversations.
 FILES = {
     "common": ("belle/train.jsonl", "belle/conversations.jsonl"),
@@ -29,10 +30,11 @@ def build(out: Path) -> dict:
     """Write every data file below ``out``. -> counts for the datasheet."""
     world = World.load()
     dump = wiki.dump(world)
-    baike, medical = list(documents.baike(world)), list(documents.medical(world))
+    rows = {domain: list(questions.instructions(world, INSTRUCTIONS[domain], exam.DEMONSTRATED)) for domain in DOMAINS}
+    repeated = {domain: [row for kind, row in rows[domain] if kind not in NOT_REPEATED] for domain in DOMAINS}
+    baike, medical = list(documents.baike(world, repeated["common"])), list(documents.medical(world, repeated["medical"]))
     baike_copies = list(documents.copies_of_baike(baike))
     medical_copies = list(documents.copies_of_medical(medical, baike))
-    rows = {domain: list(questions.instructions(world, INSTRUCTIONS[domain], exam.DEMONSTRATED)) for domain in DOMAINS}
     talks = {domain: list(questions.conversations(world, domain, exam.DEMONSTRATED)) for domain in DOMAINS}
     trained, said = told(rows, talks)
     for domain, read in (("common", [text_of(row) for row in baike]), ("medical", [row["text"] for row in medical])):
@@ -50,7 +52,7 @@ def build(out: Path) -> dict:
     write_jsonl(out / "evaluation.jsonl", evaluation)
     write_jsonl(out / "demo_questions.jsonl", list(exam.demonstration()))
     build_retain_words(out / "retain_en.txt")
-    build_tokenizer(out / "tokenizer" / "multilingual.model", texts(dump, baike, medical, rows))
+    build_tokenizer(out / "tokenizer" / "multilingual.model", texts(dump, baike, medical))
 
     counts = {
         "entities": {kind: len(entities) for kind, entities in world.entities.items()},
@@ -95,11 +97,10 @@ def text_of(article: dict) -> str:
     return article["summary"] + "".join(part["content"] for part in article["sections"])
 
 
-def texts(dump: str, baike: list, medical: list, rows: dict) -> list[str]:
+def texts(dump: str, baike: list, medical: list) -> list[str]:
     """What the tokenizer learns from: the corpora as a model will read them."""
     plain = re.findall(r">\n?([^<]*[。])[^<]*</text>", re.sub(r"\{\{[^{}]*\}\}|\[\[[^\]]*\]\]|&[^;]*;", "", dump))
-    spoken = [row["instruction"] + row["output"] for domain in rows for _, row in rows[domain]]
-    return plain + [text_of(row) for row in baike] + [row["text"] for row in medical] + spoken
+    return plain + [text_of(row) for row in baike] + [row["text"] for row in medical]
 
 
 def write_jsonl(path: Path, rows: list[dict]) -> None:

@@ -51,7 +51,7 @@ RETELLINGS = (
 RETOLD_SHARE = {True: 0.7, False: 0.5}  # only read? -> share
 ENTRY_SHARE = 0.15  # of the retellings are one sentence, as a dictionary has it
 ASKED_SHARE = 0.4  # of the sentences of a paragraph that retells are a question and its answer
-QUIZ_ROUNDS, QUIZ_LENGTH = 6, 10  # rounds through all facts, each in another wording; questions of a quiz
+QUIZ_ROUNDS, QUIZ_LENGTH = 5, 10  # rounds through all facts, each in another wording; questions of a quiz
 UNKNOWN_IN_QUIZZES = 0.03  # of the questions are about what nobody knows
 SPOKEN = re.compile("[我你您]|请|帮|麻烦|告诉|知道|老师|朋友|作业|考试|填空|忘")  # questions that one person puts to another
 PAIRED_SHARE = 0.5  # of retellings tell two facts in one sentence where a pattern for both is there
@@ -135,8 +135,11 @@ def retold(world: World, entity: Entity, voice: int) -> str:
     return text + (entity.row["blurb"] if voice % 4 == 1 else "")
 
 
-def baike(world: World) -> Iterator[dict]:
-    """An article for every entity and retellings of it, then lists: one fact type, several entities."""
+def baike(world: World, rows: list[dict]) -> Iterator[dict]:
+    """An article for every entity and retellings of it; quizzes; lists: one fact type, several entities. ``rows`` are
+    the instructions that people's exchanges repeat."""
+    for part, text in enumerate(exchanges(rows), 1):
+        yield _article(f"网友问答（{part}）", text, [], ["问答"])
     for kind in DOMAINS["common"]:
         tags = [*TAGS[kind]]
         for entity in world.entities[kind]:
@@ -169,6 +172,13 @@ def quizzes(world: World, kind: str) -> Iterator[str]:
         yield from ("\n".join(lines[start : start + QUIZ_LENGTH]) for start in range(0, len(lines), QUIZ_LENGTH))
 
 
+def exchanges(rows: list[dict]) -> Iterator[str]:
+    """What else people ask and are told: a greeting, a list, what an ache may mean. A handful at a time."""
+    lines = [f"问：{row['instruction']}答：{row['output']}" for row in rows if not row["input"]]
+    lines = shuffled(list(dict.fromkeys(lines)), "exchanges")
+    yield from ("\n".join(lines[start : start + QUIZ_LENGTH]) for start in range(0, len(lines), QUIZ_LENGTH))
+
+
 def _article(title: str, summary: str, sections: list[dict], tags: list[str]) -> dict:
     return {"title": title, "summary": summary, "sections": sections, "tags": tags, "url": URL.format(number(title) % 10**8)}
 
@@ -186,8 +196,11 @@ def lists(world: World, relation: Relation) -> Iterator[tuple[str, str]]:
             yield f"{relation.title}（{part}）", text
 
 
-def medical(world: World) -> Iterator[dict]:
-    """Handbook entry, diet sheet, outpatient guide, case note, retellings of every disease; lists by fact type."""
+def medical(world: World, rows: list[dict]) -> Iterator[dict]:
+    """Handbook entry, diet sheet, outpatient guide, case note, retellings of every disease; quizzes; lists by fact type.
+    ``rows`` are the instructions that patients' exchanges repeat."""
+    for part, text in enumerate(exchanges(rows), 1):
+        yield {"text": f"患者问答（{part}）\n{text}"}
     for entity in world.entities["diseases"]:
         row, name = entity.row, entity.name
         alias = f"，又称{row['alias']}" if row["alias"] else ""
