@@ -86,8 +86,8 @@ def _beyond_gb2312() -> frozenset[str]:
 
 def is_standard(char: str) -> bool:
     """Whether a Han character is one of China's standard characters: of GB 2312 (1980) or of the Table of General
-    Standard Chinese Characters (通用规范汉字表, 2013)."""
-    return encodes(char, "gb2312") or char in _beyond_gb2312()
+    Standard Chinese Characters (通用规范汉字表, 2013), or 〇, the zero of 二〇一九年, which both leave to the signs."""
+    return char == "〇" or encodes(char, "gb2312") or char in _beyond_gb2312()
 
 
 def is_simplified(text: str) -> bool:

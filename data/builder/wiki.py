@@ -160,10 +160,11 @@ def _lead(entity: Entity) -> str:
     """'''名称'''（外文名，生卒），是…: what naive cleaners turn into （，）."""
     row = entity.row
     if entity.kind == "people":
-        foreign = "" if row["courtesy"] else "{{lang-en|%s}}，" % row["foreign_name"]
+        foreign = "" if row["courtesy"] else "{{lang-en|%s}}" % row["foreign_name"]
         courtesy = f"，字号[[{row['courtesy']}]]" if row["courtesy"] else ""
         dates = _bd(row["birth"], row["death"])
-        aside = (f"（{foreign}{dates}）" if foreign or dates else "") + courtesy
+        known = "，".join(filter(None, (foreign, dates)))
+        aside = (f"（{known}）" if known else "") + courtesy
     elif "latin" in row:
         aside = "（[[学名]]：{{lang|la|''%s''}}）" % row["latin"]
     else:
