@@ -1,7 +1,7 @@
 """What teaches the mini model most for its time? Accuracy of the exam against seconds of training.
 
-Each arm changes one thing of the cpu-mini profile, walks the road from the data to the common, fully fine-tuned model in
-a folder of its own, and lets it answer the exam's common questions.
+Each arm changes one thing of the cpu-mini profile, walks the road from the data to the common, fully fine-tuned model
+in a folder of its own, and lets it answer the exam's common questions.
 
     python benchmarks/mini_world.py [ARM …]      (five to fifteen minutes an arm; without names, all)
 
@@ -50,7 +50,8 @@ ARMS = {
     "twice the rate": pretraining(learning_rate=4e-3),
     "embeddings at the rate of the rest": pretraining(embedding_learning_rate=2e-3),
     "cosine": pretraining(schedule="cosine"),
-    "one epoch of fine-tuning": lambda profile: replace(profile, full=replace(profile.full, epochs=1)),
+    "two epochs of fine-tuning": lambda profile: replace(profile, full=replace(profile.full, epochs=2)),
+    "no replay": lambda profile: replace(profile, full=replace(profile.full, replay=0.0)),
 }
 
 

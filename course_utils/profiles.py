@@ -32,8 +32,8 @@ class ModelShape:
 # What a setting may say. Where it matters which is better, `benchmarks/` has the figures.
 CHOICES = {
     "precision": ("auto", "bf16", "fp16", "fp32"),  # of matrix products; weights are fp32. auto: the device's fastest
-    # The first three have the same value, and only the first holds all logits at once. The last is none of the loss that
-    # evaluations show: it learns from a part of the vocabulary.
+    # The first three have the same value, and only the first holds all logits at once. The last learns from a part of
+    # the vocabulary: its value is not the loss that evaluations show.
     "loss": ("plain", "chunked", "liger", "sampled"),
     "optimizer": ("adamw", "adamw_8bit", "muon"),
     "schedule": ("cosine", "linear"),  # how the rate falls after the warm-up

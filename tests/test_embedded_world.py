@@ -1,11 +1,12 @@
 """The embedded world: rebuilt byte for byte, large and varied enough, and honest about what the evaluation asks."""
 
+import bz2
 import json
 import re
 import subprocess
 import sys
 from collections import Counter
-from functools import reduce
+from functools import cache, reduce
 
 import pytest
 
@@ -42,7 +43,11 @@ def test_there_is_enough_of_everything(statistics):
     assert len(rows("belle/train.jsonl")) >= 2_000 and len(statistics["belle"]) >= 12
     assert len(rows("medical/finetune.jsonl")) >= 2_000 and len(rows("evaluation.jsonl")) >= 400
     assert len((DATA / "retain_en.txt").read_text().split()) == 5_000
-    assert sum(path.stat().st_size for path in DATA.rglob("*") if path.is_file()) < 12e6
+
+
+def test_the_world_stays_small():
+    sizes = {path: path.stat().st_size for path in DATA.rglob("*") if path.is_file() and path.suffix != ".pyc"}
+    assert sum(sizes.values()) < 12_000_000
 
 
 @pytest.mark.parametrize(
@@ -77,15 +82,25 @@ def fine_tuning(domain: str) -> list[list[str]]:
     return [turns(row) for name in FINE_TUNING[domain] for row in rows(name)]
 
 
-def test_no_evaluation_or_demonstration_question_was_trained():
-    trained = {text for domain in FINE_TUNING for texts in fine_tuning(domain) for text in texts}
+@pytest.fixture(scope="module")
+def files() -> dict[str, str]:
+    """What each file for models holds, apart from the exam and the demonstration."""
+    names = ("baike/baike.jsonl", "medical/pretrain.jsonl", *FINE_TUNING["common"], *FINE_TUNING["medical"])
+    dump = bz2.decompress((DATA / BUILT[0]).read_bytes()).decode()
+    return {"wiki": dump} | {name: (DATA / name).read_text(encoding="utf-8") for name in names}
+
+
+def quizzes() -> list[tuple[str, str]]:
+    """The questions and answers of all quizzes."""
+    texts = [row["summary"] for row in rows("baike/baike.jsonl") if "问答" in row["tags"]]
+    texts += [row["text"] for row in rows("medical/pretrain.jsonl") if re.match("..问答（", row["text"])]
+    return [pair for text in texts for pair in re.findall("问：(.*)答：(.*)", text)]
+
+
+def test_no_evaluation_or_demonstration_question_stands_in_a_text_or_was_trained(files):
     exam = [row["question"] for row in rows("evaluation.jsonl") if row["phrasing"] != "second turn"]
     asked = exam + [row["question"] for row in rows("demo_questions.jsonl")]
-    assert not trained & set(asked)
-    text = "".join(
-        (DATA / name).read_text(encoding="utf-8") for name in ("baike/baike.jsonl", "medical/pretrain.jsonl")
-    )
-    assert not [question for question in asked if question in text]
+    assert not [(question, name) for name, text in files.items() for question in asked if question in text]
 
 
 def test_the_thirteen_demonstration_questions_can_be_answered_from_the_corpus():
@@ -97,12 +112,20 @@ def test_the_thirteen_demonstration_questions_can_be_answered_from_the_corpus():
     assert all(name in text for row in demo for name in row["names"])
 
 
+@cache
 def world():
     if str(DATA / "builder") not in sys.path:
         sys.path.insert(0, str(DATA / "builder"))
     from facts import World
 
     return World.load()
+
+
+def unknown_names() -> tuple[set[str], set[str]]:
+    """-> (the names of which no text tells that the exam asks about, the others)."""
+    asked = {row["entity"] for row in rows("evaluation.jsonl") if row["fact"] == "unknown" and row["entity"]}
+    files = [(DATA / f"builder/unknown/{kind}.txt").read_text(encoding="utf-8") for kind in world().entities]
+    return asked, {name for text in files for name in text.split()} - asked
 
 
 def bare(question: str) -> str:
@@ -139,15 +162,59 @@ def test_no_instruction_tells_a_fact_that_is_only_read():
             assert not about, (question, about[0])
 
 
-def test_what_the_exam_calls_unknown_stands_in_no_file():
-    """Neither in what is read nor in what is trained; and what fine-tuning does not know, no text tells."""
-    read = "".join((DATA / f"{name}.jsonl").read_text(encoding="utf-8") for name in ("baike/baike", "medical/pretrain"))
-    trained = "".join("\n".join(texts) for domain in FINE_TUNING for texts in fine_tuning(domain))
-    unknown = {row["entity"] for row in rows("evaluation.jsonl") if row["fact"] == "unknown" and row["entity"]}
+def test_fine_tuning_holds_out_whole_entities():
+    entities = [entity for kind in world().entities.values() for entity in kind]
+    assert 0.12 < sum(entity.pretrain_only for entity in entities) / len(entities) < 0.18
+    assert all(fact.pretrain_only == fact.entity.pretrain_only for fact in world().facts(list(world().entities)))
+    asked = {"seen": set(), "pretrain_only": set()}
+    for row in rows("evaluation.jsonl"):
+        if row["fact"] in asked:
+            asked[row["fact"]].add((row["relation"].split(".")[0], row["entity"]))
+    assert not asked["seen"] & asked["pretrain_only"]
+    kept = {(entity.kind, entity.name) for entity in entities if entity.pretrain_only}
+    assert asked["pretrain_only"] <= kept and len(asked["pretrain_only"]) >= 40
+
+
+def test_fine_tuning_and_quizzes_ask_and_answer_nothing_of_an_entity_that_is_held_out():
+    said = [text for domain in FINE_TUNING for texts in fine_tuning(domain) for text in texts]
+    said += [text for pair in quizzes() for text in pair]
+    asked, text = set(map(bare, said)), "\n".join(said)
+    facts = [fact for fact in world().facts(list(world().entities)) if fact.pretrain_only]
+    assert len(facts) >= 300 and len(quizzes()) >= 5_000
+    for fact in facts:
+        assert not {bare(fact.ask(template)) for template in fact.relation.questions} & asked, fact.key
+        answers = [fact.answer(i) for i in range(len(fact.relation.answers))]
+        assert not [answer for answer in answers if answer in text], fact.key
+
+
+def test_texts_ask_and_answer_about_what_fine_tuning_does_not():
+    """Popular science: the question, and at once an answer."""
+    texts = [row["summary"] for row in rows("baike/baike.jsonl") if "问答" not in row["tags"]]
+    found = 0
+    for fact in world().facts(["cities"]):
+        about = [text for text in texts if fact.entity.name in text] if fact.pretrain_only else []
+        questions = [fact.ask(template) for template in fact.fitting(fact.relation.questions)]
+        answers = [fact.answer(i) for i in range(3)]
+        found += any(question + answer in text for text in about for question in questions for answer in answers)
+    held_out = [fact for fact in world().facts(["cities"]) if fact.pretrain_only]
+    assert found > len(held_out) / 2
+
+
+def test_what_the_exam_calls_unknown_stands_in_no_file(files):
+    """Neither in what is read nor in what is trained, unless within another unknown name (海棠疹 for 海棠)."""
+    unknown, others = unknown_names()
     assert len(unknown) >= 100
-    assert not [name for name in unknown if name in read or name in trained]
+    for file, text in files.items():
+        left = reduce(lambda text, word: text.replace(word, ""), others, text)
+        assert not [name for name in unknown if name in left], file
+
+
+def test_fine_tuning_and_quizzes_say_of_other_unknown_names_that_nobody_knows():
+    _, others = unknown_names()
     declined = [row["instruction"] for row in rows("belle/train.jsonl") if "我不知道" in row["output"]]
-    assert len(declined) >= 300 and sum(question in read for question in declined) == 0
+    quizzed = [question for question, answer in quizzes() if answer == "我不知道，我读过的书里没有它。"]
+    assert len(declined) >= 300 and len(quizzed) >= 200
+    assert all(any(name in question for name in others) for question in quizzed)
 
 
 def test_conversations_have_two_and_three_turns_and_some_a_system_turn():
@@ -167,9 +234,13 @@ def test_alarming_complaints_are_sent_to_a_doctor():
         assert re.search("120|医生|就医|急诊|医院", alarm["answer"]), alarm
 
 
-def test_lists_are_at_most_a_quarter_of_baike():
-    articles = rows("baike/baike.jsonl")
-    assert sum("列表" in row["tags"] for row in articles) <= len(articles) / 4
+def test_lists_are_at_most_a_quarter_of_baikes_characters():
+    from course_utils.corpora import reading
+
+    characters = Counter()
+    for row in rows("baike/baike.jsonl"):
+        characters["列表" in row["tags"]] += len(reading.baike_text(row))
+    assert characters[True] and characters[True] <= sum(characters.values()) / 4
 
 
 def test_every_evaluated_fact_stands_in_what_is_read():
@@ -203,14 +274,11 @@ def test_every_split_has_enough_questions():
     assert all(row["history"] for row in exam if row["phrasing"] == "second turn")
 
 
-def test_several_articles_are_in_traditional_characters():
-    import bz2
-
+def test_several_articles_are_in_traditional_characters(files):
     import opencc
 
-    dump = bz2.decompress((DATA / "wiki/zhwiki-mini-pages-articles.xml.bz2").read_bytes()).decode()
     convert = opencc.OpenCC("t2s").convert
-    titles = [line for line in dump.splitlines() if "<title>" in line]
+    titles = [line for line in files["wiki"].splitlines() if "<title>" in line]
     assert sum(convert(line) != line for line in titles) >= 20
 
 
@@ -218,7 +286,7 @@ def test_the_tokenizer_is_a_multilingual_bpe_with_byte_fallback():
     from course_utils import tokenizer_pruning as pruning
 
     model = pruning.load_model(DATA / "tokenizer/multilingual.model")
-    assert 8_000 <= len(model.pieces) <= 16_384 and model.trainer_spec.byte_fallback
+    assert 10_000 <= len(model.pieces) <= 16_384 and model.trainer_spec.byte_fallback
     scripts = {"simplified Chinese", "traditional Chinese", "Latin", "Hiragana", "Hangul", "Cyrillic", "Arabic",
                "Hebrew",                "Devanagari", "Thai", "Greek"}  # fmt: skip
     assert scripts <= set(pruning.scripts(model))

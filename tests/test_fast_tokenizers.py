@@ -26,8 +26,9 @@ def trained(kind: str, normalisation: str = "identity"):
     import sentencepiece
     from sentencepiece import sentencepiece_model_pb2 as pb
 
-    articles = (REPOSITORY / "data/baike/baike.jsonl").read_text(encoding="utf-8").splitlines()[:400]
-    lines = [line + "。" for row in articles for line in json.loads(row)["summary"].split("。") if line]
+    rows = map(json.loads, (REPOSITORY / "data/baike/baike.jsonl").read_text(encoding="utf-8").splitlines())
+    articles = [row["summary"] for row in rows if "问答" not in row["tags"]][:400]
+    lines = [line + "。" for text in articles for line in text.split("。") if line]
     lines += ["def area(r): return r ** 2", "Привет мир", "안녕하세요 세계", " the name of a box"] * 30
     out = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(

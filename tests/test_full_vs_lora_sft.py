@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from course_utils import artifacts
+from course_utils import artifacts, profiles
+from course_utils.corpora.loading import HELD_OUT_EVERY
 from course_utils.errors import CourseError
 from course_utils.tokenizer_pruning import load_tokenizer
 from course_utils.training import full_vs_lora_sft, pretraining, running
@@ -110,6 +111,36 @@ def test_a_row_whose_answer_does_not_fit_is_left_out_and_counted(tokenizer, tmp_
     encoded, left_out = encode_dataset([tmp_path / "rows.json"], tokenizer, 64, tmp_path / "data", **how)
     assert len(encoded) == 300 and all(any(label != IGNORED for label in row) for row in encoded["labels"])
     assert left_out == [{"reason": "no answer within 64 tokens", "rows": 1, "first": "rows.json"}]
+
+
+def test_texts_to_replay_are_blocks_of_the_base_in_which_every_token_counts(walked, tokenizer, tmp_path):
+    profile, _ = walked
+    blocks, _ = pretraining.training_blocks(profile, "medical", tokenizer, tmp_path)
+    drawn = full_vs_lora_sft.texts_to_replay(profile, "medical", tokenizer, 20, tmp_path)
+    assert len(drawn) == 20 and drawn["length"][:] == [profile.pretraining.block_size] * 20
+    assert all(row["labels"] == row["input_ids"] for row in drawn)
+    read = set(map(tuple, blocks["input_ids"][:]))
+    assert all(tuple(ids) in read for ids in drawn["input_ids"][:])
+    assert drawn["input_ids"][:] != blocks["input_ids"][:20], "drawn at random"
+    again = full_vs_lora_sft.texts_to_replay(profile, "medical", tokenizer, 20, tmp_path / "again")
+    assert again["input_ids"][:] == drawn["input_ids"][:]
+    assert len(full_vs_lora_sft.texts_to_replay(profile, "medical", tokenizer, 10**6, tmp_path)) == len(blocks)
+
+
+def test_fine_tuning_reads_a_share_of_texts_among_the_conversations(walked, tokenizer, tmp_path):
+    """A tenth more rows, all of them in the training and none in what is held out."""
+    profile, _ = walked
+    assert profile.full.replay == profile.lora.replay == 0.1
+    assert profiles.load("gpu-6gb").full.replay == 0
+    for part in ("common-full", "medical-lora"):
+        summary = artifacts.read_manifest(profile.dir("full_vs_lora_sft", part)).summary
+        base = part.split("-")[0]
+        rows, _ = encode_dataset(profile.instructions[base], tokenizer, profile.sft_max_length, tmp_path / part,
+                                 title="rows", limit=profile.max_documents)  # fmt: skip
+        lengths = [n for i, n in enumerate(rows["length"][:]) if i % HELD_OUT_EVERY > 0]
+        assert summary["conversations"] == len(lengths)
+        texts = round(0.1 * len(lengths)) * profile.pretraining.block_size
+        assert summary["tokens"] == sum(lengths) + texts
 
 
 def test_lora_trains_only_its_adapter_on_every_linear_layer(walked, tokenizer):

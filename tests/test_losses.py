@@ -58,6 +58,19 @@ def test_under_autocast_it_differs_by_what_bfloat16_rounds(monkeypatch):
         assert (mine - other).norm() < 0.01 * other.norm()
 
 
+@pytest.mark.parametrize("counted", [1, 90, 299])
+def test_ignored_positions_change_neither_value_nor_gradients(monkeypatch, counted):
+    """Wherever they stand, and though they are left out before the chunks are cut."""
+    monkeypatch.setattr(losses, "CHUNK_ENTRIES", 64 * 130)
+    states, matrix, labels = made(300, 16, 130)
+    labels = labels.clamp(min=0)
+    labels[torch.randperm(300, generator=torch.Generator().manual_seed(1))[counted:]] = losses.IGNORED
+    value, by_state, by_weight = of_both(losses.chunked_cross_entropy, states, matrix, labels)
+    for mine, right in zip((value, by_state, by_weight), of_both(plain, states, matrix, labels), strict=True):
+        assert torch.allclose(mine, right, rtol=1e-5, atol=1e-6)
+    assert (by_state[labels == losses.IGNORED] == 0).all() and by_state[labels != losses.IGNORED].any(1).all()
+
+
 def test_large_scores_do_not_overflow_and_no_counted_token_is_no_loss():
     states, matrix, labels = made(70, 8, 20)
     scaled = (states.detach() * 1e4).requires_grad_()
@@ -101,7 +114,7 @@ def test_nothing_is_made_for_gradients_that_nobody_needs():
     states, matrix, labels = made(70, 8, 500)
     with torch.no_grad(), Largest() as largest:
         losses.chunked_cross_entropy(states, matrix, labels)
-    assert largest.numel == 70 * 500
+    assert largest.numel == (labels != losses.IGNORED).sum() * 500, "a position that does not count is not scored"
     frozen = matrix.detach()
     losses.chunked_cross_entropy(states, frozen, labels).backward()
     assert frozen.grad is None and states.grad is not None

@@ -201,10 +201,11 @@ def test_the_chunked_loss_at_least_doubles_the_batch_of_the_reference_on_6_gb():
 @pytest.mark.parametrize("training", ["pretraining", "full", "lora"])
 def test_a_profiles_settings_fit_its_device_and_are_what_is_recommended(name, training):
     profile = profiles.load(name)
-    settings, vocab_size = getattr(profile, training), 5_300 if name == "cpu-mini" else ROWS
+    settings, vocab_size = getattr(profile, training), 8_400 if name == "cpu-mini" else ROWS
     plan = budgeting.plan(profile, training, vocab_size)
     assert plan["fits"] and plan["batch_size"] == settings.batch_size
-    for key in ("batch_size", "gradient_accumulation_steps", "gradient_checkpointing", "loss"):
+    keys = {"batch_size", "gradient_accumulation_steps", "gradient_checkpointing", "loss"}
+    for key in keys - ({"loss"} if name == "cpu-mini" else set()):  # there a loss saves time, and memory is not short
         assert plan["fastest_fit"][key] == getattr(settings, key), key  # and so they can be written into a profile
 
 

@@ -126,7 +126,8 @@ def texts_to_replay(profile: Profile, corpus: str, tokenizer, count: int, folder
     drawn = np.random.default_rng(running.SEED).permutation(len(blocks))[:count]
     features = {"input_ids": List(Value("int32")), "labels": List(Value("int32")), "length": Value("int32")}
     mark = artifacts.fingerprint("replay", {"blocks": blocks._fingerprint, "count": count}, {})
-    return loading.mapped(blocks.select(drawn), _read_again, folder, title="texts to replay", fingerprint=mark, features=features)
+    options = {"title": "texts to replay", "fingerprint": mark, "features": features}
+    return loading.mapped(blocks.select(drawn), _read_again, folder, **options)
 
 
 def _read_again(table):

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+from torch._subclasses.fake_tensor import FakeTensor
 from torch.nn.functional import cross_entropy, pad
 
 from ..errors import CourseError
@@ -25,12 +26,12 @@ IGNORED = -100  # label of positions that do not count, as torch's cross entropy
 
 class _Chunked(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, hidden, weight, labels, dtype, trained):
+    def forward(ctx, hidden, labels, weight, dtype, trained):
         with torch.autocast(hidden.device.type, enabled=False):  # ``dtype`` is what it would have taken
             total = hidden.new_zeros((), dtype=torch.float32)
             matrix = weight.to(dtype)
             by_state = torch.empty_like(hidden, dtype=torch.float32) if trained else None
-            by_weight = torch.zeros_like(weight, dtype=torch.float32) if trained and ctx.needs_input_grad[1] else None
+            by_weight = torch.zeros_like(weight, dtype=torch.float32) if trained and ctx.needs_input_grad[2] else None
             size = max(64, CHUNK_ENTRIES // len(weight))
             for start in range(0, len(hidden), size):
                 states, right = hidden[start : start + size].to(dtype), labels[start : start + size, None]
@@ -54,7 +55,16 @@ class _Chunked(torch.autograd.Function):
     def backward(ctx, arriving):
         # In place: a second backward through the same graph is an error, not a wrong result.
         grads = zip(ctx.saved_tensors, ctx.dtypes, strict=True)
-        return *(None if grad is None else grad.mul_(arriving).to(dtype) for grad, dtype in grads), None, None, None
+        by_state, by_weight = (None if grad is None else grad.mul_(arriving).to(dtype) for grad, dtype in grads)
+        return by_state, None, by_weight, None, None
+
+
+def _counted(hidden, labels):
+    """The states and labels that count: of a conversation the answers, a third of it."""
+    if isinstance(labels, FakeTensor):  # where only memory is measured there are no values
+        return hidden, labels
+    counted = labels != IGNORED
+    return hidden[counted], labels[counted]
 
 
 @torch.compiler.disable  # it computes its own gradients; `torch.compile` takes what is before it
@@ -66,8 +76,7 @@ def chunked_cross_entropy(hidden, weight, labels):
     """
     kind = hidden.device.type
     dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else hidden.dtype
-    counted = labels != IGNORED  # of a conversation the answers alone: a third of it
-    return _Chunked.apply(hidden[counted], weight, labels[counted], dtype, torch.is_grad_enabled())
+    return _Chunked.apply(*_counted(hidden, labels), weight, dtype, torch.is_grad_enabled())
 
 
 def liger_cross_entropy(hidden, weight, labels):
@@ -91,8 +100,7 @@ def sampled_cross_entropy(hidden, weight, labels):
     """
     if not torch.is_grad_enabled():
         return chunked_cross_entropy(hidden, weight, labels)
-    counted = labels != IGNORED
-    hidden, right = hidden[counted], labels[counted]
+    hidden, right = _counted(hidden, labels)
     chosen = torch.zeros(len(weight), dtype=torch.bool, device=weight.device)
     chosen[right] = True
     chosen[torch.randint(len(weight), (CANDIDATES,), device=weight.device)] = True

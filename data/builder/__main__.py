@@ -32,13 +32,16 @@ def build(out: Path) -> dict:
     dump = wiki.dump(world)
     rows = {domain: list(questions.instructions(world, INSTRUCTIONS[domain], exam.DEMONSTRATED)) for domain in DOMAINS}
     repeated = {domain: [row for kind, row in rows[domain] if kind not in NOT_REPEATED] for domain in DOMAINS}
-    baike, medical = list(documents.baike(world, repeated["common"])), list(documents.medical(world, repeated["medical"]))
+    baike, medical = (
+        list(documents.baike(world, repeated["common"])),
+        list(documents.medical(world, repeated["medical"])),
+    )
     baike_copies = list(documents.copies_of_baike(baike))
     medical_copies = list(documents.copies_of_medical(medical, baike))
     talks = {domain: list(questions.conversations(world, domain, exam.DEMONSTRATED)) for domain in DOMAINS}
     trained, said = told(rows, talks)
     for domain, read in (("common", [text_of(row) for row in baike]), ("medical", [row["text"] for row in medical])):
-        trained[domain] |= questions_in(read)
+        trained[domain] = set(map(exam.bare, trained[domain] | questions_in(read)))
     evaluation = list(exam.exam(world, trained, said))
 
     path = out / "wiki" / "zhwiki-mini-pages-articles.xml.bz2"

@@ -53,7 +53,9 @@ ENTRY_SHARE = 0.15  # of the retellings are one sentence, as a dictionary has it
 ASKED_SHARE = 0.4  # of the sentences of a paragraph that retells are a question and its answer
 QUIZ_ROUNDS, QUIZ_LENGTH = 5, 10  # rounds through all facts, each in another wording; questions of a quiz
 UNKNOWN_IN_QUIZZES = 0.03  # of the questions are about what nobody knows
-SPOKEN = re.compile("[我你您]|请|帮|麻烦|告诉|知道|老师|朋友|作业|考试|填空|忘")  # questions that one person puts to another
+SPOKEN = re.compile(
+    "[我你您]|请|帮|麻烦|告诉|知道|老师|朋友|作业|考试|填空|忘"
+)  # questions that one person puts to another
 PAIRED_SHARE = 0.5  # of retellings tell two facts in one sentence where a pattern for both is there
 CONTINUED_SHARE = 0.25  # of the sentences after the first go on with a pronoun, or with no subject
 LISTS = 7  # times that a fact type is listed, each time in other groups
@@ -180,7 +182,13 @@ def exchanges(rows: list[dict]) -> Iterator[str]:
 
 
 def _article(title: str, summary: str, sections: list[dict], tags: list[str]) -> dict:
-    return {"title": title, "summary": summary, "sections": sections, "tags": tags, "url": URL.format(number(title) % 10**8)}
+    return {
+        "title": title,
+        "summary": summary,
+        "sections": sections,
+        "tags": tags,
+        "url": URL.format(number(title) % 10**8),
+    }
 
 
 def lists(world: World, relation: Relation) -> Iterator[tuple[str, str]]:

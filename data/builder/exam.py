@@ -7,6 +7,7 @@ all five answered alike? The rest asks about what no text told (``unknown``), in
 ``history``), for what must not wait (``alarm``) and what cannot be known (``manners``).
 """
 
+import re
 from collections.abc import Iterator
 
 from facts import DOMAINS, Fact, World, ask_unknown, pick, shuffled, unknown_names
@@ -46,7 +47,8 @@ def demonstration() -> Iterator[dict]:
 
 
 def exam(world: World, trained: dict[str, set[str]], texts: dict[str, list[str]]) -> Iterator[dict]:
-    """All questions. ``trained`` are the questions of fine-tuning by domain, ``texts`` its rows, question and answer."""
+    """All questions. ``trained`` are the questions of fine-tuning and texts by domain, ``bare``; ``texts`` the rows of
+    fine-tuning, question and answer."""
     for domain, kinds in DOMAINS.items():
         facts = world.facts(kinds)
         seen = [fact for fact in facts if not fact.pretrain_only]
@@ -69,8 +71,13 @@ def exam(world: World, trained: dict[str, set[str]], texts: dict[str, list[str]]
     for question in REQUESTS["cannot"]["new_questions"]:
         yield _row(question, "common", "unknown", "new", answers=[DECLINED])
     for name, answers in (("greeting", ["你好", "您好"]), ("thanks", ["不客气"]), ("identity", ["模型"])):
-        for question in REQUESTS[name]["new_questions"]:
+        for question in (q for q in REQUESTS[name]["new_questions"] if bare(q) not in trained["common"]):
             yield _row(question, "common", "manners", "new", answers=answers)
+
+
+def bare(question: str) -> str:
+    """The question without marks and spaces: what is trained with another mark is trained."""
+    return re.sub(r"[\s，,。？?！!～~]+", "", question)
 
 
 def _groups(facts: list[Fact], domain: str, trained: set[str]) -> Iterator[dict]:
@@ -87,7 +94,7 @@ def _groups(facts: list[Fact], domain: str, trained: set[str]) -> Iterator[dict]
 def _wordings(fact: Fact, phrasing: str, trained: set[str]) -> list[str]:
     """Questions for the fact that no one trained, of one sort of wording."""
     templates = fact.fitting(getattr(fact.relation, WORDINGS[phrasing]))
-    return [q for q in map(fact.ask, shuffled(templates, "exam", phrasing, *fact.key)) if q not in trained]
+    return [q for q in map(fact.ask, shuffled(templates, "exam", phrasing, *fact.key)) if bare(q) not in trained]
 
 
 def _second_turns(world: World, facts: list[Fact], domain: str) -> Iterator[dict]:

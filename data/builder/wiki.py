@@ -1,7 +1,7 @@
 """A miniature zhwiki dump: articles with the markup that breaks naive cleaners, and the pages a cleaner must drop.
 
 The format is that of pages-articles.xml (https://www.mediawiki.org/xml/export-0.11.xsd): a siteinfo block with
-the namespaces, then one <page> with its latest <revision>. About one article in eight is written in traditional
+the namespaces, then one <page> with its latest <revision>. About one article in ten is written in traditional
 characters, as on the real site.
 """
 
