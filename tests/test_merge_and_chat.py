@@ -63,7 +63,7 @@ def test_a_tokenizer_used_in_every_way_is_as_it_was_and_gives_the_same_blocks(mo
         merge_and_chat.answer(model, tokenizer, QUESTIONS, max_new_tokens=3)
         merge_and_chat.answer(model, tokenizer, QUESTIONS, beams=2, chat=False, max_new_tokens=3)
         list(merge_and_chat.stream_answer(model, tokenizer, QUESTIONS[0]))
-        row = full_vs_lora_sft.encode(tokenizer, *texts[:2], 160)
+        row = full_vs_lora_sft.encode(tokenizer, full_vs_lora_sft.conversation(*texts[:2]), 160)
         save_tokenizer(tokenizer, tmp_path)
         assert found == (rust.padding, rust.truncation, tokenizer.padding_side, tokenizer.truncation_side)
         assert (pack(tokenizer, texts, 16) == blocks).all() and tokenizer.pad_token_id not in blocks

@@ -8,6 +8,7 @@ import sys
 import time
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from course_utils import artifacts, merge_and_chat, road, steps
@@ -115,8 +116,9 @@ def test_the_board_holds_every_model_and_split(walked):
     assert list(board) == [
         "untrained", "common base", "common full", "common LoRA", "medical base", "medical full", "medical LoRA",
     ]  # fmt: skip
-    assert all(len(row) == 8 for row in board.values())
-    assert set(board["untrained"].values()) == {0.0}, "random weights know nothing"
+    assert len({tuple(row) for row in board.values()}) == 1, "each model has the same columns"
+    assert {f"common {fact} {words}" for fact, words in evaluation.SPLITS} <= set(board["untrained"])
+    assert max(board["untrained"].values()) <= 0.1, "random weights know nothing"
     answers = evaluation.read_answers(profile.dir("merge_and_chat", "scoreboard"))
     assert {row["model"] for row in answers} == set(board)
 
@@ -222,5 +224,5 @@ def test_torchrun_trains_with_the_same_call(walked, tmp_path):
         alone = running.read_log(profile.dir(stage, part))
         assert together[-1]["step"] == alone[-1]["step"]
         losses, of_one = ([entry["loss"] for entry in log if "loss" in entry] for log in (together, alone))
-        assert losses[-1] < losses[0]
+        assert np.mean(losses[len(losses) // 2 :]) < losses[0]
         assert losses[0] == pytest.approx(of_one[0], abs=1e-3)
