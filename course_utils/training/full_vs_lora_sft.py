@@ -96,20 +96,24 @@ def _encode_table(table, tokenizer, max_length: int):
     return pa.table({"input_ids": ids, "labels": labels, "length": ids.value_lengths()})
 
 
+def _features() -> dict:
+    """The columns of encoded rows."""
+    from datasets import List, Value
+
+    return {"input_ids": List(Value("int32")), "labels": List(Value("int32")), "length": Value("int32")}
+
+
 def encode_dataset(
     sources: Sequence[Path], tokenizer, max_length: int, folder: Path, *, title: str, limit: int | None = None
 ) -> tuple["Dataset", list[dict]]:
     """-> (``input_ids``, ``labels`` and ``length`` of each row of the files, mapped from files in a folder; what was
     left out, as ``loading.load_rows`` says it)."""
-    from datasets import List, Value
-
     rows, left_out = loading.load_rows(sources, messages, ("messages",), folder, title=title, limit=limit)
     settings = {"tokenizer": bare(tokenizer).to_str(), "template": tokenizer.chat_template, "limit": limit,
                 "max_length": max_length, "code": artifacts.code_version(__file__, reading.__file__)}  # fmt: skip
     mark = artifacts.fingerprint("conversations", settings, {str(path): artifacts.sha256(path) for path in sources})
-    features = {"input_ids": List(Value("int32")), "labels": List(Value("int32")), "length": Value("int32")}
     work = partial(_encode_table, tokenizer=tokenizer, max_length=max_length)
-    options = {"title": f"encoding {title}", "fingerprint": mark, "features": features, "count": "input_ids"}
+    options = {"title": f"encoding {title}", "fingerprint": mark, "features": _features(), "count": "input_ids"}
     encoded = loading.mapped(rows, work, folder, **options)
     if lost := len(rows) - len(encoded):
         reason = f"no answer within {max_length} tokens"
@@ -120,13 +124,10 @@ def encode_dataset(
 def texts_to_replay(profile: Profile, corpus: str, tokenizer, count: int, folder: Path) -> "Dataset":
     """Blocks that the base model of ``corpus`` read, as rows of ``encode_dataset`` in which every token counts: at most
     ``count``, drawn at random."""
-    from datasets import List, Value
-
     blocks, _ = pretraining.training_blocks(profile, corpus, tokenizer, folder)
     drawn = np.random.default_rng(running.SEED).permutation(len(blocks))[:count]
-    features = {"input_ids": List(Value("int32")), "labels": List(Value("int32")), "length": Value("int32")}
     mark = artifacts.fingerprint("replay", {"blocks": blocks._fingerprint, "count": count}, {})
-    options = {"title": "texts to replay", "fingerprint": mark, "features": features}
+    options = {"title": "texts to replay", "fingerprint": mark, "features": _features()}
     return loading.mapped(blocks.select(drawn), _read_again, folder, **options)
 
 

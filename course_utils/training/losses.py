@@ -26,12 +26,12 @@ IGNORED = -100  # label of positions that do not count, as torch's cross entropy
 
 class _Chunked(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, hidden, labels, weight, dtype, trained):
+    def forward(ctx, hidden, weight, labels, dtype, trained):
         with torch.autocast(hidden.device.type, enabled=False):  # ``dtype`` is what it would have taken
             total = hidden.new_zeros((), dtype=torch.float32)
             matrix = weight.to(dtype)
             by_state = torch.empty_like(hidden, dtype=torch.float32) if trained else None
-            by_weight = torch.zeros_like(weight, dtype=torch.float32) if trained and ctx.needs_input_grad[2] else None
+            by_weight = torch.zeros_like(weight, dtype=torch.float32) if trained and ctx.needs_input_grad[1] else None
             size = max(64, CHUNK_ENTRIES // len(weight))
             for start in range(0, len(hidden), size):
                 states, right = hidden[start : start + size].to(dtype), labels[start : start + size, None]
@@ -55,8 +55,7 @@ class _Chunked(torch.autograd.Function):
     def backward(ctx, arriving):
         # In place: a second backward through the same graph is an error, not a wrong result.
         grads = zip(ctx.saved_tensors, ctx.dtypes, strict=True)
-        by_state, by_weight = (None if grad is None else grad.mul_(arriving).to(dtype) for grad, dtype in grads)
-        return by_state, None, by_weight, None, None
+        return *(None if grad is None else grad.mul_(arriving).to(dtype) for grad, dtype in grads), None, None, None
 
 
 def _counted(hidden, labels):
@@ -76,7 +75,8 @@ def chunked_cross_entropy(hidden, weight, labels):
     """
     kind = hidden.device.type
     dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else hidden.dtype
-    return _Chunked.apply(*_counted(hidden, labels), weight, dtype, torch.is_grad_enabled())
+    hidden, labels = _counted(hidden, labels)
+    return _Chunked.apply(hidden, weight, labels, dtype, torch.is_grad_enabled())
 
 
 def liger_cross_entropy(hidden, weight, labels):

@@ -32,10 +32,8 @@ def build(out: Path) -> dict:
     dump = wiki.dump(world)
     rows = {domain: list(questions.instructions(world, INSTRUCTIONS[domain], exam.DEMONSTRATED)) for domain in DOMAINS}
     repeated = {domain: [row for kind, row in rows[domain] if kind not in NOT_REPEATED] for domain in DOMAINS}
-    baike, medical = (
-        list(documents.baike(world, repeated["common"])),
-        list(documents.medical(world, repeated["medical"])),
-    )
+    baike = list(documents.baike(world, repeated["common"]))
+    medical = list(documents.medical(world, repeated["medical"]))
     baike_copies = list(documents.copies_of_baike(baike))
     medical_copies = list(documents.copies_of_medical(medical, baike))
     talks = {domain: list(questions.conversations(world, domain, exam.DEMONSTRATED)) for domain in DOMAINS}

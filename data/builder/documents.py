@@ -53,9 +53,8 @@ ENTRY_SHARE = 0.15  # of the retellings are one sentence, as a dictionary has it
 ASKED_SHARE = 0.4  # of the sentences of a paragraph that retells are a question and its answer
 QUIZ_ROUNDS, QUIZ_LENGTH = 5, 10  # rounds through all facts, each in another wording; questions of a quiz
 UNKNOWN_IN_QUIZZES = 0.03  # of the questions are about what nobody knows
-SPOKEN = re.compile(
-    "[我你您]|请|帮|麻烦|告诉|知道|老师|朋友|作业|考试|填空|忘"
-)  # questions that one person puts to another
+# In questions that one person puts to another: no text asks them.
+SPOKEN = re.compile("[我你您]|请|帮|麻烦|告诉|知道|老师|朋友|作业|考试|填空|忘")
 PAIRED_SHARE = 0.5  # of retellings tell two facts in one sentence where a pattern for both is there
 CONTINUED_SHARE = 0.25  # of the sentences after the first go on with a pronoun, or with no subject
 LISTS = 7  # times that a fact type is listed, each time in other groups
@@ -113,7 +112,7 @@ def told_together(one: Fact, other: Fact, template: str) -> str:
 def asked_and_answered(fact: Fact, voice: int) -> str:
     """Popular science asks what it is about to tell."""
     templates = [q for q in fact.fitting(fact.relation.questions) if q.endswith("？") and not SPOKEN.search(q)]
-    return fact.tell(templates, voice) + fact.answer(number("answers", voice, *fact.key) % 3)
+    return fact.tell(templates, voice) + fact.answer(number("answers", voice, *fact.key))
 
 
 def entry(facts: list[Fact], voice: int) -> str:
@@ -153,8 +152,8 @@ def baike(world: World, rows: list[dict]) -> Iterator[dict]:
             yield _article(entity.name, entity.row["portrait"] + entity.row["blurb"], sections, tags)
             for voice, title in enumerate(RETELLINGS, 2):
                 yield _article(title.format(entity.name), retold(world, entity, voice), [], tags)
-        for number_, text in enumerate(quizzes(world, kind), 1):
-            yield _article(f"{TAGS[kind][-1]}知识问答（{number_}）", text, [], ["问答", *tags])
+        for part, text in enumerate(quizzes(world, kind), 1):
+            yield _article(f"{TAGS[kind][-1]}知识问答（{part}）", text, [], ["问答", *tags])
         for relation in world.relations[kind]:
             for title, text in lists(world, relation):
                 yield _article(title, text, [], ["列表", *tags])
@@ -171,14 +170,17 @@ def quizzes(world: World, kind: str) -> Iterator[str]:
             if share(UNKNOWN_IN_QUIZZES, "nobody knows", i, *fact.key):
                 name = pick(unknown_trained(kind), "nobody knows", i, *fact.key)
                 lines.append(f"问：{ask_unknown(pick(fact.relation.questions, name, i), name)}答：{UNKNOWN}")
-        yield from ("\n".join(lines[start : start + QUIZ_LENGTH]) for start in range(0, len(lines), QUIZ_LENGTH))
+        yield from _handfuls(lines)
+
+
+def _handfuls(lines: list[str]) -> Iterator[str]:
+    yield from ("\n".join(lines[start : start + QUIZ_LENGTH]) for start in range(0, len(lines), QUIZ_LENGTH))
 
 
 def exchanges(rows: list[dict]) -> Iterator[str]:
     """What else people ask and are told: a greeting, a list, what an ache may mean. A handful at a time."""
     lines = [f"问：{row['instruction']}答：{row['output']}" for row in rows if not row["input"]]
-    lines = shuffled(list(dict.fromkeys(lines)), "exchanges")
-    yield from ("\n".join(lines[start : start + QUIZ_LENGTH]) for start in range(0, len(lines), QUIZ_LENGTH))
+    yield from _handfuls(shuffled(list(dict.fromkeys(lines)), "exchanges"))
 
 
 def _article(title: str, summary: str, sections: list[dict], tags: list[str]) -> dict:

@@ -110,9 +110,8 @@ def introductions(world: World) -> Iterator[Row]:
     for entity in (entity for kind in DOMAINS["common"] for entity in world.entities[kind]):
         facts = [fact for fact in world.facts_of(entity) if not fact.pretrain_only][:3]
         if entity.name not in ("北京", "北京市") and facts:
-            for template in shuffled(REQUESTS["introduce"]["questions"], "introduce", entity.name)[:1]:
-                question = template.format(name=entity.name)
-                yield row(typed(question), "".join(fact.answer() for fact in facts))
+            template = shuffled(REQUESTS["introduce"]["questions"], "introduce", entity.name)[0]
+            yield row(typed(template.format(name=entity.name)), "".join(fact.answer() for fact in facts))
 
 
 GROUPS = {
@@ -345,12 +344,14 @@ BELLE = {
     "facts": lambda world: fact_questions(world, "common"), "introductions": introductions, "lists": listings,
     "comparisons": lambda world: comparisons(world, "common"), "classification": classifications,
     "rewriting": rewritings, "arithmetic": arithmetic, "recommendations": recommendations, "true or false": judgements,
-    "reading": extractions, "drills": lambda world: drills(world, "common"), "translation": translations, "topic": topics, "ordering": orderings,
+    "reading": extractions, "drills": lambda world: drills(world, "common"), "translation": translations,
+    "topic": topics, "ordering": orderings,
     "small talk": lambda world: small_talk(world, "common"), "superlatives": superlatives,
     "unknown": lambda world: unknown(world, "common"),
 }  # fmt: skip
 MEDICAL = {
-    "facts": lambda world: fact_questions(world, "medical"), "drills": lambda world: drills(world, "medical"), "complaints": complaints, "alarms": alarms,
+    "facts": lambda world: fact_questions(world, "medical"), "drills": lambda world: drills(world, "medical"),
+    "complaints": complaints, "alarms": alarms,
     "lay names": lay_names, "diets": diets, "comparisons": lambda world: comparisons(world, "medical"),
     "small talk": lambda world: small_talk(world, "medical"), "unknown": lambda world: unknown(world, "medical"),
 }  # fmt: skip
