@@ -125,7 +125,7 @@ class Profile:
     instructions: dict[str, tuple[Path, ...]]
     evaluation: Path
     demo_questions: Path
-    mix: dict[str, dict[str, int]]
+    mix: dict[str, dict[str, float]]  # base model -> corpus -> how often it is read in an epoch
     model: ModelShape
     pretraining: Pretraining
     full: Tuning

@@ -34,7 +34,8 @@ PROMPT_TOKENS = 12  # of a held-out document, that the sample texts go on from
 def training_blocks(profile: Profile, corpus: str, tokenizer, folder: Path) -> tuple["Dataset", "Dataset"]:
     """-> (training blocks, held-out blocks): rows of ``input_ids``, ``block_size`` each, mapped from files in a folder.
     Every fiftieth document is held out; the blocks of the others stand there as often as the profile's mix reads that
-    corpus. Raises CourseError where there is too little text for one block of each."""
+    corpus, of a corpus that it reads 0.3 times three in ten. Raises CourseError where there is too little text for one
+    block of each."""
     from datasets import concatenate_datasets
 
     size, encoder = profile.pretraining.block_size, Encoder(tokenizer)
@@ -47,7 +48,9 @@ def training_blocks(profile: Profile, corpus: str, tokenizer, folder: Path) -> t
         for part, which, often, title in ((train, kept, times, name), (held_out, ~kept, 1, f"{name}, held out")):
             mark = encoder.fingerprint(f"blocks of {title}, of {HELD_OUT_EVERY}", inputs)
             some = tokens.select(np.flatnonzero(which))
-            part += [pack_dataset(some, size, folder, title=title, fingerprint=mark)] * often
+            blocks = pack_dataset(some, size, folder, title=title, fingerprint=mark)
+            drawn = np.random.default_rng(running.SEED).permutation(len(blocks))[: round(often % 1 * len(blocks))]
+            part += [blocks] * int(often) + [blocks.select(drawn)] * bool(len(drawn))
     if not any(map(len, train)) or not any(map(len, held_out)):
         raise CourseError(f"the corpora of profile {profile.name} are too small for blocks of {size} tokens")
     return concatenate_datasets(train), concatenate_datasets(held_out)
