@@ -41,7 +41,7 @@ def test_every_answer_of_a_conversation_counts_and_the_system_has_a_mark_of_its_
     row = encode(tokenizer, turns, 160)
     counted = tokenizer.decode([label for label in row["labels"] if label != IGNORED])
     assert counted == "四川省。</s>重庆是直辖市。</s>"
-    assert tokenizer.decode(row["input_ids"]).startswith("<s><|system|>你是一个百科助手。<|user|>成都")
+    assert tokenizer.decode(row["input_ids"]).startswith("<s><|system|>你是一个百科助手。<|user|>问：成都")
     assert tokenizer.convert_tokens_to_ids("<|system|>") in row["input_ids"]
 
 
