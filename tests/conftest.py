@@ -1,5 +1,6 @@
 """A road small enough for tests: the real code on a few documents and a model of a few thousand weights."""
 
+import gzip
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,12 @@ from course_utils import profiles, road, tokenizer_pruning
 
 REPOSITORY = Path(__file__).parents[1]
 SHARED = REPOSITORY.parent / "shared" / "data"
+
+
+def data_text(name: str) -> str:
+    """A text file of ``data/``, plain or ``.gz``."""
+    content = (REPOSITORY / "data" / name).read_bytes()
+    return (gzip.decompress(content) if name.endswith(".gz") else content).decode()
 
 
 def tiny_profile(artifacts: Path) -> profiles.Profile:

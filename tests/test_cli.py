@@ -2,6 +2,7 @@
 
 import bz2
 import errno
+import gzip
 import io
 import json
 import os
@@ -66,11 +67,12 @@ def test_a_line_that_is_not_json_is_named_with_its_file(course, tmp_path, monkey
         if part.name != "baike":
             (tmp_path / "home/data" / part.name).symlink_to(part)
     (tmp_path / "home/data/baike").mkdir()
-    (tmp_path / "home/data/baike/baike.jsonl").write_text('{"title": "甲", "summary": "乙"}\n{"title": "丙"\n')
+    broken = '{"title": "甲", "summary": "乙"}\n{"title": "丙"\n'
+    (tmp_path / "home/data/baike/baike.jsonl.gz").write_bytes(gzip.compress(broken.encode()))
     monkeypatch.setenv("COURSE_HOME", str(tmp_path / "home"))
     course("wiki-clean")
     message = course("deduplicate", code=2)
-    assert "data/baike/baike.jsonl:2: not a JSON object" in message
+    assert "data/baike/baike.jsonl.gz:2: not a JSON object" in message
 
 
 def other_model(kind: str) -> bytes:

@@ -14,7 +14,7 @@ from course_utils.errors import CourseError
 from course_utils.tokenizer_pruning.fast_tokenizers import add_marks, fast_tokenizer
 from course_utils.tokenizer_pruning.sentencepiece_models import is_lossless, processor
 
-from .conftest import REPOSITORY, SHARED
+from .conftest import REPOSITORY, SHARED, data_text
 
 WORDS = pruning.read_words(REPOSITORY / "data/retain_en.txt")
 REAL = SHARED / "chatglm2-tokenizer.model"
@@ -26,7 +26,7 @@ def trained(kind: str, normalisation: str = "identity"):
     import sentencepiece
     from sentencepiece import sentencepiece_model_pb2 as pb
 
-    rows = map(json.loads, (REPOSITORY / "data/baike/baike.jsonl").read_text(encoding="utf-8").splitlines())
+    rows = map(json.loads, data_text("baike/baike.jsonl.gz").splitlines())
     articles = [row["summary"] for row in rows if "问答" not in row["tags"]][:400]
     lines = [line + "。" for text in articles for line in text.split("。") if line]
     lines += ["def area(r): return r ** 2", "Привет мир", "안녕하세요 세계", " the name of a box"] * 30

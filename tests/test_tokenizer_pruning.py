@@ -8,7 +8,7 @@ import pytest
 from course_utils import tokenizer_pruning as pruning
 from course_utils.errors import CourseError
 
-from .conftest import REPOSITORY
+from .conftest import REPOSITORY, data_text
 
 OLD, LIST = REPOSITORY / "data/tokenizer/multilingual.model", REPOSITORY / "data/retain_en.txt"
 MODEL = pruning.load_model(OLD)
@@ -84,7 +84,7 @@ def unigram():
     import sentencepiece
     from sentencepiece import sentencepiece_model_pb2 as pb
 
-    rows = map(json.loads, (REPOSITORY / "data/baike/baike.jsonl").read_text(encoding="utf-8").splitlines())
+    rows = map(json.loads, data_text("baike/baike.jsonl.gz").splitlines())
     articles = [row["summary"] for row in rows if "问答" not in row["tags"]][:600]
     lines = [line + "。" for text in articles for line in text.split("。") if line]
     lines += ["Привет мир, как дела", "the name of the box", "안녕하세요 세계"] * 60

@@ -38,26 +38,35 @@ TAGS = {
     "provinces": ("地理", "行政区"),
     "cities": ("地理", "城市"),
     "people": ("人物",),
-    "animals": ("动物", "自然"),
-    "plants": ("植物", "自然"),
+    "animals": ("自然", "动物"),
+    "plants": ("自然", "植物"),
     "dishes": ("美食",),
-    "concepts": ("百科知识",),
+    "concepts": ("百科",),
 }
 RETELLINGS = (
     "{}简介", "认识{}", "{}概览", "走近{}", "话说{}", "{}掠影", "{}小百科", "{}二三事", "{}纪要", "漫谈{}", "{}一览", "细说{}",
     "{}札记", "{}小记", "{}略谈", "{}速览",
 )  # fmt: skip
+PARTS = ("", "（二）", "（三）")  # of what is told under such a title
+FEWEST = 3  # facts of a retelling: shorter ones would be alike
 # Of an entity's facts in each of its retellings. What fine-tuning asks about stands in quizzes too.
 RETOLD_SHARE = {True: 0.7, False: 0.5}  # only read? -> share
 ENTRY_SHARE = 0.15  # of the retellings are one sentence, as a dictionary has it
 ASKED_SHARE = 0.4  # of the sentences of a paragraph that retells are a question and its answer
-QUIZ_ROUNDS, QUIZ_LENGTH = 5, 10  # rounds through all facts, each in another wording; questions of a quiz
+QUIZ_ROUNDS, QUIZ_LENGTH = 15, 10  # rounds through all facts, each in another wording; questions of a quiz
+EXCHANGE_ROUNDS = 3  # through what else people ask, each time in other company
 UNKNOWN_IN_QUIZZES = 0.03  # of the questions are about what nobody knows
-# In questions that one person puts to another: no text asks them.
-SPOKEN = re.compile("[我你您]|请|帮|麻烦|告诉|知道|老师|朋友|作业|考试|填空|忘")
+# In questions that one person puts to another: no article asks them.
+SPOKEN = re.compile(
+    "[我你您咱爸妈爷奶娃啥咋嘛背逛]|请|帮|麻烦|告诉|知道|老师|朋友|同[事桌学]|亲戚|邻居|家里|家人|孩子|女儿|儿子|老人|外[公婆]|"
+    "学生|室友|大夫|医生说|作业|考试|填空|忘|聊|刚|周末|[下上这]周|明天|今天|昨天|最近|打算|准备|听说|听人|看书|书上|课本|书架|"
+    "电视|视频|旅游|旅行|出差|假|蜜月|写作文|小报|手抄报|PPT|服务员|菜单|超市|网|挂号|体检|谁[记说知]|说说|查查|猜|卡片|地图|五一|国庆|小组|收拾|聚餐|公司|单位|"
+    "食堂|火锅|下馆子|午饭|外卖|打卡|填表|志愿|招商|投资|实习|自驾|收件|"
+    "博物馆|展|[呀啊吧]？$"
+)
 PAIRED_SHARE = 0.5  # of retellings tell two facts in one sentence where a pattern for both is there
 CONTINUED_SHARE = 0.25  # of the sentences after the first go on with a pronoun, or with no subject
-LISTS = 7  # times that a fact type is listed, each time in other groups
+LISTS = 21  # times that a fact type is listed, each time in other groups
 FACTS_PER_LIST = 8
 # Real scrapes hold articles twice: another address of the same page, a site that copied it and added its own line.
 COPIED_SHARE, TAKEN_SHARE = 0.02, 0.1
@@ -88,9 +97,20 @@ def paragraph(world: World, facts: list[Fact], voice: int, *, named: bool = Fals
     return "".join(sentences)
 
 
+def _born_first(facts: list[Fact]) -> list[Fact]:
+    """The facts in their order, but nobody dies before being born."""
+    columns = [fact.relation.column for fact in facts]
+    if "birth" in columns and "death" in columns[: columns.index("birth")]:
+        one, other = columns.index("death"), columns.index("birth")
+        facts = [facts[{one: other, other: one}.get(i, i)] for i in range(len(facts))]
+    return facts
+
+
 def _partners(world: World, fact: Fact, others: list[Fact]) -> list[tuple]:
     """Patterns that tell the fact together with one of the others, each with that one."""
     columns = {other.relation.column: other for other in others}
+    if "birth" in columns and fact.relation.column != "birth":
+        columns.pop("death", None)  # not yet
     found = []
     for pair in world.pairs[fact.relation.kind]:
         if fact.relation.column in pair.columns:
@@ -117,6 +137,7 @@ def asked_and_answered(fact: Fact, voice: int) -> str:
 
 def entry(facts: list[Fact], voice: int) -> str:
     """The facts of one entity in one sentence, as a dictionary has them."""
+    facts = sorted(facts, key=lambda fact: fact.relation.column != "definition")  # what it is, comes first
     return f"{facts[0].entity.name}，{'，'.join(fact.tell(fact.relation.phrases, voice) for fact in facts)}。"
 
 
@@ -126,11 +147,17 @@ def told(world: World, entity: Entity, columns: tuple[str, ...], voice: int, *, 
     return paragraph(world, [facts[column] for column in columns if column in facts], voice, named=named)
 
 
+def titles(entity: Entity) -> Iterator[str]:
+    """The titles of its retellings."""
+    yield from (title.format(entity.name) + part for part in PARTS for title in RETELLINGS)
+
+
 def retold(world: World, entity: Entity, voice: int) -> str:
     """Some facts of the entity in an order of their own; some retellings end with what was written by hand."""
     part = RETOLD_SHARE[entity.pretrain_only]
     facts = [f for f in world.facts_of(entity) if share(part, "retold", voice, *f.key)]
-    facts = shuffled(facts or world.facts_of(entity), "retold", voice, entity.name)
+    facts = shuffled(facts if len(facts) >= FEWEST else world.facts_of(entity), "retold", voice, entity.name)
+    facts = _born_first(facts)
     in_one = share(ENTRY_SHARE, "entry", voice, entity.name)
     text = entry(facts, voice) if in_one else paragraph(world, facts, voice, asking=ASKED_SHARE)
     return text + (entity.row["blurb"] if voice % 4 == 1 else "")
@@ -150,8 +177,8 @@ def baike(world: World, rows: list[dict]) -> Iterator[dict]:
             ]
             sections = [section for section in sections if section["content"]]
             yield _article(entity.name, entity.row["portrait"] + entity.row["blurb"], sections, tags)
-            for voice, title in enumerate(RETELLINGS, 2):
-                yield _article(title.format(entity.name), retold(world, entity, voice), [], tags)
+            for voice, title in enumerate(titles(entity), 2):
+                yield _article(title, retold(world, entity, voice), [], tags)
         for part, text in enumerate(quizzes(world, kind), 1):
             yield _article(f"{TAGS[kind][-1]}知识问答（{part}）", text, [], ["问答", *tags])
         for relation in world.relations[kind]:
@@ -166,10 +193,10 @@ def quizzes(world: World, kind: str) -> Iterator[str]:
     for i in range(QUIZ_ROUNDS):
         lines = []
         for fact in shuffled(facts, "quiz", i, kind):
-            lines.append(f"问：{typed(fact.ask(in_order(fact)[i]), 'quiz', i)}答：{fact.answer(i)}")
+            lines.append(f"问：{typed(fact.ask(in_order(fact)[i]), 'quiz', i)}\n答：{fact.answer(i)}")
             if share(UNKNOWN_IN_QUIZZES, "nobody knows", i, *fact.key):
                 name = pick(unknown_trained(kind), "nobody knows", i, *fact.key)
-                lines.append(f"问：{ask_unknown(pick(fact.relation.questions, name, i), name)}答：{UNKNOWN}")
+                lines.append(f"问：{ask_unknown(pick(fact.relation.questions, name, i), name)}\n答：{UNKNOWN}")
         yield from _handfuls(lines)
 
 
@@ -179,8 +206,9 @@ def _handfuls(lines: list[str]) -> Iterator[str]:
 
 def exchanges(rows: list[dict]) -> Iterator[str]:
     """What else people ask and are told: a greeting, a list, what an ache may mean. A handful at a time."""
-    lines = [f"问：{row['instruction']}答：{row['output']}" for row in rows if not row["input"]]
-    yield from _handfuls(shuffled(list(dict.fromkeys(lines)), "exchanges"))
+    lines = [f"问：{row['instruction']}\n答：{row['output']}" for row in rows if not row["input"]]
+    for i in range(EXCHANGE_ROUNDS):
+        yield from _handfuls(shuffled(list(dict.fromkeys(lines)), "exchanges", i))
 
 
 def _article(title: str, summary: str, sections: list[dict], tags: list[str]) -> dict:
@@ -221,8 +249,8 @@ def medical(world: World, rows: list[dict]) -> Iterator[dict]:
         columns = ("symptoms", "department", "causes", "medicines", "treatments")
         yield {"text": f"{name}就诊指南。{told(world, entity, columns, 2)}{row['blurb']}"}
         yield {"text": case_note(world, entity)}
-        for voice, title in enumerate(RETELLINGS, 3):
-            yield {"text": f"{title.format(name)}。{retold(world, entity, voice)}"}
+        for voice, title in enumerate(titles(entity), 3):
+            yield {"text": f"{title}。{retold(world, entity, voice)}"}
     for part, text in enumerate(quizzes(world, "diseases"), 1):
         yield {"text": f"健康问答（{part}）\n{text}"}
     for relation in world.relations["diseases"]:
@@ -273,7 +301,7 @@ def _in_full_width(text: str) -> str:
 
 
 def _signed(text: str) -> str:
-    return text + pick(SIGNATURES, "signature", text)
+    return text + "\n" * ("\n" in text) + pick(SIGNATURES, "signature", text)
 
 
 def _cut_off(text: str) -> str:

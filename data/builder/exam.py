@@ -7,8 +7,8 @@ all five answered alike? The rest asks about what no text told (``unknown``), in
 ``history``), for what must not wait (``alarm``) and what cannot be known (``manners``).
 """
 
-import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import islice
 
 from facts import DOMAINS, Fact, World, ask_unknown, pick, shuffled, unknown_names
 from questions import COMPLAINTS, REQUESTS, said, unknown_trained
@@ -21,6 +21,7 @@ SECOND_TURNS = {"common": 60, "medical": 40}
 FIVE = (("seen", 1), ("new", 1), ("everyday", 3))
 WORDINGS = {"seen": "questions", "new": "new_questions", "everyday": "everyday_questions"}
 DECLINED = "我不知道"
+Taken = Callable[[str], bool]
 
 # The reference project's demonstration questions, with words that a right answer names.
 DEMONSTRATION = (
@@ -46,8 +47,8 @@ def demonstration() -> Iterator[dict]:
         yield {"question": question, "domain": domain, "names": list(names)}
 
 
-def exam(world: World, trained: dict[str, set[str]], texts: dict[str, list[str]]) -> Iterator[dict]:
-    """All questions. ``trained`` are the questions of fine-tuning and texts by domain, ``bare``; ``texts`` the rows of
+def exam(world: World, taken: dict[str, Taken], texts: dict[str, list[str]]) -> Iterator[dict]:
+    """All questions. ``taken`` says by domain whether fine-tuning or a text asks one; ``texts`` are the rows of
     fine-tuning, question and answer."""
     for domain, kinds in DOMAINS.items():
         facts = world.facts(kinds)
@@ -55,11 +56,11 @@ def exam(world: World, trained: dict[str, set[str]], texts: dict[str, list[str]]
         # A capital tells the province of its city: what fine-tuning says by another road is not "only read".
         longer = Longer(facts)
         only_read = [f for f in facts if f.pretrain_only and not any(tells(text, f, longer) for text in texts[domain])]
-        yield from _groups(shuffled(only_read, "groups", domain), domain, trained[domain])
+        yield from _groups(shuffled(only_read, "groups", domain), domain, taken[domain])
         for phrasing in WORDINGS:
             count = 0
             for fact in shuffled(seen, "seen", domain, phrasing):
-                if count < SEEN[domain] and (questions := _wordings(fact, phrasing, trained[domain])):
+                if count < SEEN[domain] and (questions := _wordings(fact, phrasing, taken[domain], 1)):
                     count += 1
                     yield _question(questions[0], domain, fact, phrasing)
         yield from _second_turns(world, shuffled(facts, "second turn", domain), domain)
@@ -71,19 +72,14 @@ def exam(world: World, trained: dict[str, set[str]], texts: dict[str, list[str]]
     for question in REQUESTS["cannot"]["new_questions"]:
         yield _row(question, "common", "unknown", "new", answers=[DECLINED])
     for name, answers in (("greeting", ["你好", "您好"]), ("thanks", ["不客气"]), ("identity", ["模型"])):
-        for question in (q for q in REQUESTS[name]["new_questions"] if bare(q) not in trained["common"]):
+        for question in (q for q in REQUESTS[name]["new_questions"] if not taken["common"](q)):
             yield _row(question, "common", "manners", "new", answers=answers)
 
 
-def bare(question: str) -> str:
-    """The question without marks and spaces: what is trained with another mark is trained."""
-    return re.sub(r"[\s，,。？?！!～~]+", "", question)
-
-
-def _groups(facts: list[Fact], domain: str, trained: set[str]) -> Iterator[dict]:
+def _groups(facts: list[Fact], domain: str, taken: Taken) -> Iterator[dict]:
     count = 0
     for fact in facts:
-        found = [(phrasing, _wordings(fact, phrasing, trained)[:n], n) for phrasing, n in FIVE]
+        found = [(phrasing, _wordings(fact, phrasing, taken, n), n) for phrasing, n in FIVE]
         if count < GROUPS[domain] and all(len(questions) == n for _, questions, n in found):
             count += 1
             for phrasing, questions, _ in found:
@@ -91,10 +87,10 @@ def _groups(facts: list[Fact], domain: str, trained: set[str]) -> Iterator[dict]
                     yield _question(question, domain, fact, phrasing, group=f"{domain} {count}")
 
 
-def _wordings(fact: Fact, phrasing: str, trained: set[str]) -> list[str]:
-    """Questions for the fact that no one trained, of one sort of wording."""
-    templates = fact.fitting(getattr(fact.relation, WORDINGS[phrasing]))
-    return [q for q in map(fact.ask, shuffled(templates, "exam", phrasing, *fact.key)) if bare(q) not in trained]
+def _wordings(fact: Fact, phrasing: str, taken: Taken, n: int) -> list[str]:
+    """At most ``n`` questions for the fact that no one asks elsewhere, of one sort of wording."""
+    templates = shuffled(fact.fitting(getattr(fact.relation, WORDINGS[phrasing])), "exam", phrasing, *fact.key)
+    return list(islice((question for question in map(fact.ask, templates) if not taken(question)), n))
 
 
 def _second_turns(world: World, facts: list[Fact], domain: str) -> Iterator[dict]:

@@ -7,6 +7,7 @@ a random generator. So the result is the same on every machine, and a new row ch
 
 import csv
 import hashlib
+import re
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -19,7 +20,10 @@ KINDS = ("provinces", "cities", "people", "animals", "plants", "dishes", "concep
 DOMAINS = {"common": KINDS[:-1], "medical": KINDS[-1:]}
 CITY_STATES = ("直辖市", "特别行政区")
 CAPITALS = {"省会": "省", "首府": "自治区"}  # a word for the capital -> of which provinces it is said
+# Column -> words of a question, and how a value ends that they suit: 物理学 is a 学科, 民俗 is none.
+SUITED = {"class": ("纲", "纲"), "field": ("学科|学问|门课|科目|专家|学者|专业", "学")}
 PRETRAIN_ONLY_SHARE = 0.15  # of all entities: told of in texts, no fact of theirs asked about in fine-tuning
+DEMONSTRATED = {"北京", "低血糖"}  # never among those: the reference's demonstration asks about them
 
 T = TypeVar("T")
 
@@ -96,7 +100,7 @@ class Entity:
 
     @property
     def pretrain_only(self) -> bool:
-        return share(PRETRAIN_ONLY_SHARE, "split", self.kind, self.name)
+        return self.name not in DEMONSTRATED and share(PRETRAIN_ONLY_SHARE, "split", self.kind, self.name)
 
     def items(self, column: str) -> list[str]:
         return self.row[column].split("、") if self.row[column] else []
@@ -137,9 +141,11 @@ class Fact:
         return order[voice % len(order)].format(**self.wordings())
 
     def fitting(self, templates: Sequence[str]) -> list[str]:
-        """The templates whose words suit the entity: a 省 has a 省会, a 自治区 a 首府."""
+        """The templates whose words suit the fact: a 省 has a 省会, a 自治区 a 首府, a fish no 纲."""
         unfit = [word for word, kind in CAPITALS.items() if self.entity.row.get("kind") not in (kind, None)]
-        return [text for text in templates if not any(word in text for word in unfit)] or list(templates)
+        words, end = SUITED.get(self.relation.column, ("", ""))
+        unfit += [words] * (not self.value.endswith(end))
+        return [text for text in templates if not any(re.search(word, text) for word in unfit)] or list(templates)
 
     def answer(self, variant: int = 0) -> str:
         return self.relation.answers[variant % len(self.relation.answers)].format(**self.wordings())
@@ -213,10 +219,19 @@ class World:
 
 
 def ask_unknown(template: str, name: str) -> str:
-    """A question about a name of which nothing is known."""
-    return template.format(name=name, event="提出")
+    """A question about a name of which nothing is known: not even what happened to it."""
+    return template.format(name=name, event="提出" if re.search("[谁者人位]|归功", template) else "出现")
 
 
 def unknown_names(kind: str) -> list[str]:
     """Names of a kind that no text of this world tells of, real ones and invented ones."""
-    return (HERE / "unknown" / f"{kind}.txt").read_text(encoding="utf-8").split()
+    return _unknown(kind).split()
+
+
+def invented_names(kind: str) -> list[str]:
+    """Those of the unknown names that nothing has; they stand below the empty line of the file."""
+    return _unknown(kind).split("\n\n")[1].split()
+
+
+def _unknown(kind: str) -> str:
+    return (HERE / "unknown" / f"{kind}.txt").read_text(encoding="utf-8")

@@ -9,16 +9,32 @@ No question of the exam or the demonstration appears in a training file.
 import re
 from collections.abc import Callable, Iterator
 
-from facts import DOMAINS, Entity, Fact, World, ask_unknown, enumerated, language, pick, share, shuffled, unknown_names
+from facts import (
+    DOMAINS,
+    Entity,
+    Fact,
+    World,
+    ask_unknown,
+    enumerated,
+    invented_names,
+    language,
+    pick,
+    share,
+    shuffled,
+    unknown_names,
+)
 
 WORDINGS_TRAINED = {"common": 4, "medical": 6}  # of all, for each fact that fine-tuning tells
-FORBIDDEN = {"列举5种常见的水果", "请推荐一份健康的早餐", "世界上最大的动物是？", "你知道西安有什么特色美食吗？"}
 REQUESTS = language("requests")
 COMPLAINTS = language("complaints")
-URGENT = ("脑卒中", "冠心病", "中暑", "心力衰竭")  # complaints of which must not wait for a consulting hour
-UNKNOWN = "我不知道，我读过的书里没有它。"
+# Complaints that must not wait for a consulting hour: of these illnesses, and by these signs of any.
+URGENT = re.compile(
+    "脑卒中|冠心病|中暑|心力衰竭|面瘫|阑尾炎|食物中毒|黑便|咳血|咯血|便血|意识丧失|抽搐|口吐白沫|眼前发黑|心慌|胸痛|胸闷|"
+    "呼吸急促|呼吸困难|喘|虹视|彩圈|眼睛?胀痛|视力|视野|转移性|腰部绞痛|出虚汗"
+)
+UNKNOWN = "我不知道，我读过的书里没有写到。"
 UNKNOWN_TRAINED = 2 / 3  # of the names that no text tells of; the exam asks about the others
-UNKNOWN_WORDINGS = {"common": 1, "medical": 2}  # for each of them
+UNKNOWN_WORDINGS = {"common": 1, "medical": 3}  # for each of them
 DRILLS = {"provinces": 60, "cities": 240, "people": 230, "animals": 230, "plants": 160, "dishes": 100, "concepts": 170,
           "diseases": 400}  # fmt: skip
 CONVERSATIONS = {"common": 700, "medical": 350}
@@ -32,17 +48,11 @@ TYPOS = (
     ("怎么", "咋"),
     ("吗", "嘛"),
 )
-LED_IN = re.compile("[，。]|^.{,3}(?:请|问|知道|告诉|帮|您好|你好)")  # questions that begin with a lead-in of their own
-LEAD_INS = (
-    "请问{}",
-    "我想知道{}",
-    "想问一下，{}",
-    "请教一下，{}",
-    "麻烦问下{}",
-    "你好，{}",
-    "帮我看看，{}",
-    "有人问：{}",
-)
+# Questions that have words of their own around them.
+LED_IN = re.compile("[，。：]|^.{,3}(?:请|问|知道|告诉|帮|您好|你好)")
+AROUND = language("around")  # what people say before a question and after it
+VAGUE = set(COMPLAINTS["vague"]["signs"])
+HEAVY = {"热干面", "肠粉", "三鲜豆皮"}  # breakfasts that nobody would call a healthy one
 
 Row = dict[str, str]
 Messages = list[dict[str, str]]
@@ -52,18 +62,28 @@ def row(instruction: str, output: str, given: str = "") -> Row:
     return {"instruction": instruction, "input": given, "output": output}
 
 
+def bare(question: str) -> str:
+    """The question without marks and spaces: what is trained with another mark is trained."""
+    return re.sub(r"[\s，,。？?！!～~]+", "", question)
+
+
 def typed(question: str, *key: object) -> str:
-    """The question as someone types it: often as it is, at times with a lead-in, a slip, or without its mark."""
+    """The question as someone types it: often as it is, at times with words around it, a slip, or without its mark."""
     how = ("typed", question, *key)
-    if share(0.15, "lead in", *how) and question.endswith("？") and not LED_IN.search(question):
-        question = pick(LEAD_INS, "which", *how).format(question)
+    if question.endswith("？") and not LED_IN.search(question):
+        if share(0.25, "before", *how):
+            question = pick(AROUND["before"], "which before", *how) + question
+        if share(0.15, "after", *how):
+            question = question[:-1] + pick(AROUND["after"], "which after", *how)
     if share(0.05, "slip", *how):
         slips = [pair for pair in TYPOS if pair[0] in question]
         question = question.replace(*pick(slips, "slip which", *how), 1) if slips else question
     if "，" in question and share(0.2, "comma", *how):
         question = question.replace("，", pick((",", " "), "which comma", *how))
     if question[-1] in "？。！" and share(0.25, "mark", *how):
-        question = question[:-1] + pick(("", "", "", "?", "～", "？？"), "which mark", *how)
+        question = question[:-1] + pick(
+            ("", "", "", "?", "？？") if question[-1] == "？" else ("", "～"), "which mark", *how
+        )
     return question
 
 
@@ -76,8 +96,8 @@ def in_order(fact: Fact) -> list[str]:
 
 
 def asked(fact: Fact, domain: str) -> list[str]:
-    """The wordings in which fine-tuning asks the fact."""
-    return in_order(fact)[: WORDINGS_TRAINED[domain]]
+    """The wordings in which fine-tuning asks the fact: other ones than quizzes do."""
+    return in_order(fact)[-WORDINGS_TRAINED[domain] :]
 
 
 def fact_questions(world: World, domain: str) -> Iterator[Row]:
@@ -106,20 +126,23 @@ def unknown(world: World, domain: str) -> Iterator[Row]:
 
 
 def introductions(world: World) -> Iterator[Row]:
-    """A few facts in a row. 北京 is left to the demonstration."""
+    """A few facts in a row."""
     for entity in (entity for kind in DOMAINS["common"] for entity in world.entities[kind]):
         facts = [fact for fact in world.facts_of(entity) if not fact.pretrain_only][:3]
-        if entity.name not in ("北京", "北京市") and facts:
+        if facts:
             template = shuffled(REQUESTS["introduce"]["questions"], "introduce", entity.name)[0]
-            yield row(typed(template.format(name=entity.name)), "".join(fact.answer() for fact in facts))
+            more = "".join(fact.tell(fact.relation.continued, 0) for fact in facts[1:])
+            yield row(typed(template.format(name=entity.name)), facts[0].answer() + more)
 
 
+# What people ask a list of -> kind, column, value; and the measure word it is counted with.
 GROUPS = {
     "水果": ("plants", "kind", "水果"), "花卉": ("plants", "kind", "花卉"), "树木": ("plants", "kind", "树木"),
     "哺乳动物": ("animals", "class", "哺乳纲"), "鸟类": ("animals", "class", "鸟纲"), "鱼类": ("animals", "class", "鱼类"),
     "川菜": ("dishes", "cuisine", "川菜"), "诗人": ("people", "occupation", "诗人"), "早餐食物": ("dishes", "course", "早餐"),
     "物理学家": ("people", "occupation", "物理学家"), "传统节日": ("concepts", "kind", "节日"), "乐器": ("concepts", "kind", "乐器"),
 }  # fmt: skip
+MEASURES = {"川菜": "道", "诗人": "位", "物理学家": "位", "传统节日": "个"}
 
 
 def members(world: World, group: str) -> list[str]:
@@ -132,11 +155,12 @@ def listings(world: World) -> Iterator[Row]:
     for group in GROUPS:
         names = members(world, group)
         for n in (2, 3, 4, 5):
-            for i, template in enumerate(shuffled(REQUESTS["list"]["questions"], "list", group, n)[:8]):
+            for i, template in enumerate(shuffled(REQUESTS["list"]["questions"], "list", group, n)[:14]):
                 some = shuffled(names, "list", group, n, i)[:n]
                 if len(some) == n:
-                    yield row(typed(template.format(n=n, group=group)), "、".join(some) + "。")
-        for i, template in enumerate(shuffled(REQUESTS["list_any"]["questions"], "list", group)[:8]):
+                    counted = f"{n}{MEASURES.get(group, '种')}"
+                    yield row(typed(template.format(n=counted, group=group)), "、".join(some) + "。")
+        for i, template in enumerate(shuffled(REQUESTS["list_any"]["questions"], "list", group)[:14]):
             if len(names) > 2:
                 yield row(typed(template.format(group=group)), "、".join(shuffled(names, "any", group, i)[:3]) + "。")
 
@@ -188,7 +212,7 @@ def arithmetic(world: World) -> Iterator[Row]:
 
 def recommendations(world: World) -> Iterator[Row]:
     """推荐…, the breakfast among them in other words than the demonstration's."""
-    breakfasts = members(world, "早餐食物")
+    breakfasts = [name for name in members(world, "早餐食物") if name not in HEAVY]
     for i, question in enumerate(REQUESTS["breakfast"]["questions"]):
         yield row(typed(question), f"推荐{enumerated(shuffled(breakfasts, 'breakfast', i)[:3])}。")
     for city in world.entities["cities"]:
@@ -224,15 +248,14 @@ def extractions(world: World) -> Iterator[Row]:
 
 
 def drills(world: World, domain: str) -> Iterator[Row]:
-    """Several facts of a name that nothing else tells of stand in the input: which of them does the question mean?"""
+    """Several facts of an invented name stand in the input: which of them does the question mean?"""
     for kind in DOMAINS[domain]:
+        names = sorted(set(invented_names(kind)) & set(unknown_trained(kind)))
         for i in range(DRILLS[kind]):
-            name = pick(unknown_trained(kind), "drill", kind, i)
-            relations = shuffled(world.relations[kind], "drill", kind, i)[:4]
-            facts = []
-            for relation in relations:
-                source = pick(world.facts_about(relation), "drill value", kind, i, relation.column)
-                facts.append(Fact(Entity(kind, name, source.entity.row), relation))
+            name = pick(names, "drill", kind, i)
+            alike = [entity for entity in world.entities[kind] if name.endswith(entity.row.get("kind", ""))]
+            like = Entity(kind, name, pick(alike or world.entities[kind], "drill like", kind, i).row)
+            facts = shuffled(world.facts_of(like), "drill", kind, i)[:4]
             text = "".join(fact.tell(fact.relation.statements, i) for fact in facts)
             fact = pick(facts, "drill which", kind, i)
             question = fact.ask(pick(fact.fitting(fact.relation.questions), "drill how", kind, i))
@@ -266,7 +289,7 @@ def small_talk(world: World, domain: str) -> Iterator[Row]:
     """Greetings, thanks and the like, and what a model without a clock, a window or the web cannot know."""
     for name in ("greeting", "identity", "thanks", "goodbye", "praise", "blame"):
         for question in REQUESTS[name]["questions"]:
-            for variant in dict.fromkeys((question, typed(question, "again"), question.rstrip("！。？～") + "！")):
+            for variant in dict.fromkeys((question, typed(question, "again"))):
                 yield row(variant, REQUESTS[name]["answers"][0])
     for question in REQUESTS["cannot"]["questions"]:
         for variant in dict.fromkeys((question, typed(question, "again"))):
@@ -282,18 +305,21 @@ def superlatives(world: World) -> Iterator[Row]:
             feature = animal.row["feature"]
             for template in shuffled(REQUESTS["superlative"]["questions"], animal.name)[:3]:
                 yield row(typed(template.format(feature=feature)), f"以{feature}著称的动物是{animal.name}。")
+            if record := REQUESTS["record"]["animals"].get(animal.name):
+                for template in REQUESTS["record"]["questions"]:
+                    yield row(typed(template.format(record=record)), f"{record}是{animal.name}。")
 
 
 # ------------------------------------------------------------------ what patients ask
 
 
-def suspected(world: World, entity: Entity, table: str = "complaint") -> str:
+def suspected(world: World, entity: Entity, symptoms: list[str]) -> str:
     """What an assistant says to a complaint: the illness it may be, and where to go."""
     department = world.tellable(entity).get("department")
-    advice = department.answer() if department else ""
-    if entity.name in URGENT:
-        advice = "请马上拨打120。"
-    return COMPLAINTS[table]["answers"][0].format(name=entity.name) + advice
+    advice = department.answer() if department else "请到医院就诊。"
+    if URGENT.search("、".join((entity.name, *symptoms))):
+        advice = "这不能等，请马上去医院急诊，情况严重就拨打120。"
+    return COMPLAINTS["complaint"]["answers"][0].format(name=entity.name) + advice
 
 
 def complaints(world: World) -> Iterator[Row]:
@@ -302,13 +328,15 @@ def complaints(world: World) -> Iterator[Row]:
         symptoms = entity.items("symptoms")
         if len(symptoms) < 2 or not world.may_tell(entity, "symptoms"):
             continue
-        for i, template in enumerate(shuffled(COMPLAINTS["complaint"]["questions"], "complain", entity.name)[:8]):
-            first, second = shuffled(symptoms, "complain", entity.name, i)[:2]
-            yield row(typed(template.format(a=first, b=second)), suspected(world, entity))
-        for symptom in symptoms:
+        for i, template in enumerate(shuffled(COMPLAINTS["complaint"]["questions"], "complain", entity.name)[:5]):
+            some = shuffled(symptoms, "complain", entity.name, i)[:2]
+            question = template.format(a=some[0], b=some[1])
+            if not VAGUE.issuperset(some):
+                yield row(typed(question), suspected(world, entity, some))
+        for symptom in [symptom for symptom in symptoms if symptom not in VAGUE]:
             if sum(symptom in other.items("symptoms") for other in world.entities["diseases"]) == 1:
-                for template in shuffled(COMPLAINTS["one_symptom"]["questions"], "one", entity.name, symptom)[:2]:
-                    yield row(typed(template.format(a=symptom)), suspected(world, entity, "one_symptom"))
+                for template in shuffled(COMPLAINTS["one_symptom"]["questions"], "one", entity.name, symptom)[:1]:
+                    yield row(typed(template.format(a=symptom)), suspected(world, entity, [symptom]))
 
 
 def alarms(world: World) -> Iterator[Row]:
@@ -316,7 +344,8 @@ def alarms(world: World) -> Iterator[Row]:
     for alarm in COMPLAINTS["alarm"]:
         if not alarm.get("exam"):
             for question in alarm["questions"]:
-                yield row(question, alarm["answer"])
+                for before in ("", *shuffled(COMPLAINTS["alarmed"]["before"], "alarmed", question)[:2]):
+                    yield row(before + question, alarm["answer"])
 
 
 def lay_names(world: World) -> Iterator[Row]:
@@ -327,7 +356,7 @@ def lay_names(world: World) -> Iterator[Row]:
             if column in facts:
                 for template in shuffled(COMPLAINTS["lay_name"][column], column, entity.name)[:3]:
                     question = typed(template.format(alias=entity.row["alias"]))
-                    yield row(question, f"这可能是{entity.name}。{facts[column].answer()}")
+                    yield row(question, f"{entity.row['alias']}一般指{entity.name}。{facts[column].answer()}")
 
 
 def diets(world: World) -> Iterator[Row]:
@@ -359,11 +388,11 @@ MEDICAL = {
 
 def instructions(world: World, kinds: dict[str, Callable], kept: set[str]) -> Iterator[tuple[str, Row]]:
     """-> (kind, row), each row once, none of them a question that is ``kept`` for the demonstration or the exam."""
-    seen = set()
+    seen, kept = set(), set(map(bare, kept))
     for kind, make in kinds.items():
         for item in make(world):
             key = item["instruction"], item["input"]
-            if key not in seen and item["instruction"] not in kept | FORBIDDEN:
+            if key not in seen and bare(item["instruction"]) not in kept:
                 seen.add(key)
                 yield kind, item
 

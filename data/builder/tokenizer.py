@@ -18,7 +18,6 @@ LANGUAGES = (
 # (language of wordfreq, words): more words, more pieces of that script. Chinese words come as wordfreq's characters.
 WORDS = (("en", 9_000), ("zh", 1_500), ("ja", 4_000), ("ko", 3_000), ("ru", 4_000), ("ar", 3_000), ("he", 1_500),
          ("hi", 1_500), ("el", 1_500), ("fr", 2_000), ("de", 2_000), ("es", 2_000))  # fmt: skip
-CORPUS_WEIGHT = 3  # copies of our own corpora in the training text, so that their words become pieces
 COVERAGE = 0.9985  # of the characters of the training text: rarer ones are bytes
 # Chat marks, as ChatGLM-like models carry them: never split, never merged.
 MARKS = ("<|user|>", "<|assistant|>", "<|system|>")
@@ -38,7 +37,7 @@ def build_tokenizer(path: Path, corpus: Iterable[str]) -> None:
     import sentencepiece
 
     lines = [*cldr_lines(), *word_lines(), *traditional_lines()]
-    lines += [line for text in corpus for line in text.replace("。", "。\n").split("\n") if line] * CORPUS_WEIGHT
+    lines += [line for text in corpus for line in text.replace("。", "。\n").split("\n") if line]
     model = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=iter(lines),
