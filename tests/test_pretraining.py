@@ -46,9 +46,9 @@ def test_the_mix_says_how_often_a_corpus_is_read(walked, tokenizer, tmp_path):
     profile, _ = walked
     part, once, more, thrice = (
         pretraining.training_blocks(replace(profile, mix={"common": {"wiki": n}}), "common", tokenizer, tmp_path)[0]
-        for n in (0.3, 1, 1.3, 3)
+        for n in (0.4, 1, 1.4, 3)
     )
-    assert len(thrice) == 3 * len(once) and len(part) == round(0.3 * len(once)) == len(more) - len(once)
+    assert len(thrice) == 3 * len(once) and len(part) == round(0.4 * len(once)) == len(more) - len(once)
     read = [tuple(ids) for ids in part["input_ids"][:]]
     assert len(set(read)) == len(read) and set(read) <= {tuple(ids) for ids in once["input_ids"][:]}
     assert read != [tuple(ids) for ids in once["input_ids"][: len(part)]], "drawn from all of it"

@@ -16,7 +16,7 @@ from course_utils.errors import CourseError
 from course_utils.merge_and_chat import evaluation
 from course_utils.training import pretraining, running
 
-from .conftest import REPOSITORY, tiny_profile
+from .conftest import REPOSITORY, data_text, tiny_profile
 
 
 def states(profile) -> dict[str, str]:
@@ -50,7 +50,7 @@ def test_status_tells_what_a_changed_setting_outdates(walked):
 def test_other_medical_texts_outdate_the_medical_models_alone(walked, tmp_path):
     profile, _ = walked
     shutil.copytree(profile.artifacts, tmp_path / "artifacts")
-    lines = profile.medical[0].read_text(encoding="utf-8").splitlines(keepends=True)
+    lines = data_text("medical/pretrain.jsonl.gz").splitlines(keepends=True)
     (tmp_path / "medical.jsonl").write_text("".join(lines[:100]), encoding="utf-8")
     changed = replace(profile, artifacts=tmp_path / "artifacts", medical=(tmp_path / "medical.jsonl",))
     found = states(changed)
