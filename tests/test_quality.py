@@ -1,7 +1,6 @@
 """Scraped dirt goes, for the right reason; good texts stay as they are, and so does the whole embedded world."""
 
 import json
-import re
 import time
 from collections import Counter
 from pathlib import Path

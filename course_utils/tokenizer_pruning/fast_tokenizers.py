@@ -18,7 +18,7 @@ from .sentencepiece_models import SPACE, is_bpe, normal_pieces
 BOS, EOS, PAD = "<s>", "</s>", "<pad>"
 SPEAKERS = ("<|user|>", "<|assistant|>", "<|system|>")  # a mark for each role of a conversation
 # One template for every model of the course. `generation` marks what the assistant says, for the loss. Behind the marks
-# stand 问：and 答：, as in ChatGLM2's own prompt (https://huggingface.co/THUDM/chatglm2-6b) and in the texts that ask and
+# stand 问：and 答：, as in ChatGLM2's own prompt (https://huggingface.co/THUDM/chatglm2-6b) and in texts that ask and
 # answer: a small model finds what it has read far better where a question looks as it did there.
 CHAT_TEMPLATE = (
     "{{ bos_token }}{% for message in messages %}{{ '<|' + message['role'] + '|>' }}"
