@@ -1,6 +1,6 @@
 """Build the embedded world from the fact base: ``python data/builder [--out DIR]``.
 
-Deterministic: the same facts give the same bytes. Takes about half a minute, most of it the tokenizer.
+Deterministic: the same facts give the same bytes. Takes about a minute, half of it the tokenizer.
 """
 
 import argparse
