@@ -10,6 +10,8 @@ from functools import cache, reduce
 
 import pytest
 
+from course_utils.corpora import read_jsonl
+
 from .conftest import REPOSITORY, data_text
 
 DATA = REPOSITORY / "data"
@@ -21,7 +23,7 @@ BUILT = (
 
 
 def rows(name: str) -> list[dict]:
-    return [json.loads(line) for line in data_text(name).splitlines()]
+    return list(read_jsonl(DATA / name))
 
 
 @pytest.fixture(scope="module")

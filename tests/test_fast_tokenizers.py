@@ -1,7 +1,6 @@
 """The Rust tokenizer and SentencePiece give the same ids, whatever is thrown at them."""
 
 import io
-import json
 import re
 from functools import cache
 
@@ -10,11 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from course_utils import tokenizer_pruning as pruning
+from course_utils.corpora import read_jsonl
 from course_utils.errors import CourseError
 from course_utils.tokenizer_pruning.fast_tokenizers import add_marks, fast_tokenizer
 from course_utils.tokenizer_pruning.sentencepiece_models import is_lossless, processor
 
-from .conftest import REPOSITORY, SHARED, data_text
+from .conftest import REPOSITORY, SHARED
 
 WORDS = pruning.read_words(REPOSITORY / "data/retain_en.txt")
 REAL = SHARED / "chatglm2-tokenizer.model"
@@ -26,7 +26,7 @@ def trained(kind: str, normalisation: str = "identity"):
     import sentencepiece
     from sentencepiece import sentencepiece_model_pb2 as pb
 
-    rows = map(json.loads, data_text("baike/baike.jsonl.gz").splitlines())
+    rows = read_jsonl(REPOSITORY / "data/baike/baike.jsonl.gz")
     articles = [row["summary"] for row in rows if "问答" not in row["tags"]][:400]
     lines = [line + "。" for text in articles for line in text.split("。") if line]
     lines += ["def area(r): return r ** 2", "Привет мир", "안녕하세요 세계", " the name of a box"] * 30

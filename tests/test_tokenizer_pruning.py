@@ -6,9 +6,10 @@ import json
 import pytest
 
 from course_utils import tokenizer_pruning as pruning
+from course_utils.corpora import read_jsonl
 from course_utils.errors import CourseError
 
-from .conftest import REPOSITORY, data_text
+from .conftest import REPOSITORY
 
 OLD, LIST = REPOSITORY / "data/tokenizer/multilingual.model", REPOSITORY / "data/retain_en.txt"
 MODEL = pruning.load_model(OLD)
@@ -84,7 +85,7 @@ def unigram():
     import sentencepiece
     from sentencepiece import sentencepiece_model_pb2 as pb
 
-    rows = map(json.loads, data_text("baike/baike.jsonl.gz").splitlines())
+    rows = read_jsonl(REPOSITORY / "data/baike/baike.jsonl.gz")
     articles = [row["summary"] for row in rows if "问答" not in row["tags"]][:600]
     lines = [line + "。" for text in articles for line in text.split("。") if line]
     lines += ["Привет мир, как дела", "the name of the box", "안녕하세요 세계"] * 60

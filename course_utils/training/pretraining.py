@@ -49,8 +49,11 @@ def training_blocks(profile: Profile, corpus: str, tokenizer, folder: Path) -> t
             mark = encoder.fingerprint(f"blocks of {title}, of {HELD_OUT_EVERY}", inputs)
             some = tokens.select(np.flatnonzero(which))
             blocks = pack_dataset(some, size, folder, title=title, fingerprint=mark)
-            drawn = np.random.default_rng(running.SEED).permutation(len(blocks))[: round(often % 1 * len(blocks))]
-            part += [blocks] * int(often) + [blocks.select(drawn)] * bool(len(drawn))
+            whole, rest = divmod(often, 1)
+            part += [blocks] * int(whole)
+            if rest:
+                order = np.random.default_rng(running.SEED).permutation(len(blocks))
+                part.append(blocks.select(order[: round(rest * len(blocks))]))
     if not any(map(len, train)) or not any(map(len, held_out)):
         raise CourseError(f"the corpora of profile {profile.name} are too small for blocks of {size} tokens")
     return concatenate_datasets(train), concatenate_datasets(held_out)

@@ -99,10 +99,10 @@ def paragraph(world: World, facts: list[Fact], voice: int, *, named: bool = Fals
 
 def _born_first(facts: list[Fact]) -> list[Fact]:
     """The facts in their order, but nobody dies before being born."""
-    columns = [fact.relation.column for fact in facts]
-    if "birth" in columns and "death" in columns[: columns.index("birth")]:
-        one, other = columns.index("death"), columns.index("birth")
-        facts = [facts[{one: other, other: one}.get(i, i)] for i in range(len(facts))]
+    at = {fact.relation.column: i for i, fact in enumerate(facts)}
+    if {"birth", "death"} <= at.keys() and at["death"] < at["birth"]:
+        facts = list(facts)
+        facts[at["death"]], facts[at["birth"]] = facts[at["birth"]], facts[at["death"]]
     return facts
 
 
