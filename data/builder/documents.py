@@ -16,7 +16,7 @@ import re
 from collections.abc import Callable, Iterator
 
 from facts import DOMAINS, Entity, Fact, Relation, World, ask_unknown, number, pick, share, shuffled
-from questions import UNKNOWN, in_order, typed, unknown_trained
+from questions import AROUND, UNKNOWN, in_order, typed, unknown_trained
 
 URL = "https://baike.example.org/{}"  # the field of the real data set; the address leads nowhere
 
@@ -57,13 +57,7 @@ QUIZ_ROUNDS, QUIZ_LENGTH = 15, 10  # rounds through all facts, each in another w
 EXCHANGE_ROUNDS = 3  # through what else people ask, each time in other company
 UNKNOWN_IN_QUIZZES = 0.03  # of the questions are about what nobody knows
 # In questions that one person puts to another: no article asks them.
-SPOKEN = re.compile(
-    "[我你您咱爸妈爷奶娃啥咋嘛背逛]|请|帮|麻烦|告诉|知道|老师|朋友|同[事桌学]|亲戚|邻居|家里|家人|孩子|女儿|儿子|老人|外[公婆]|"
-    "学生|室友|大夫|医生说|作业|考试|填空|忘|聊|刚|周末|[下上这]周|明天|今天|昨天|最近|打算|准备|听说|听人|看书|书上|课本|书架|"
-    "电视|视频|旅游|旅行|出差|假|蜜月|写作文|小报|手抄报|PPT|服务员|菜单|超市|网|挂号|体检|谁[记说知]|说说|查查|猜|卡片|地图|五一|国庆|小组|收拾|聚餐|公司|单位|"
-    "食堂|火锅|下馆子|午饭|外卖|打卡|填表|志愿|招商|投资|实习|自驾|收件|"
-    "博物馆|展|[呀啊吧]？$"
-)
+SPOKEN = re.compile("|".join((*AROUND["spoken"], "[呀啊吧]？$")))
 PAIRED_SHARE = 0.5  # of retellings tell two facts in one sentence where a pattern for both is there
 CONTINUED_SHARE = 0.25  # of the sentences after the first go on with a pronoun, or with no subject
 LISTS = 21  # times that a fact type is listed, each time in other groups
@@ -137,7 +131,8 @@ def asked_and_answered(fact: Fact, voice: int) -> str:
 
 def entry(facts: list[Fact], voice: int) -> str:
     """The facts of one entity in one sentence, as a dictionary has them."""
-    facts = sorted(facts, key=lambda fact: fact.relation.column != "definition")  # what it is, comes first
+    # What it is, comes first.
+    facts = sorted(facts, key=lambda fact: fact.relation.column not in ("definition", "class", "family"))
     return f"{facts[0].entity.name}，{'，'.join(fact.tell(fact.relation.phrases, voice) for fact in facts)}。"
 
 

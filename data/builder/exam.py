@@ -3,13 +3,15 @@
 A question asks about a fact that fine-tuning told (``fact`` is ``seen``) or that only articles tell
 (``pretrain_only``), in a wording of fine-tuning (``phrasing`` is ``seen``), one of other construction (``new``) or as
 people talk (``everyday``). The facts that were only read are asked in five wordings each, which share a ``group``: are
-all five answered alike? The rest asks about what no text told (``unknown``), in a second turn (``second turn``, with a
-``history``), for what must not wait (``alarm``) and what cannot be known (``manners``).
+all five answered alike? The rest asks about what no text told or what cannot be known (``unknown``), in a second turn
+(``second turn``, with a ``history``), for what must not wait (``alarm``), for lists, recommendations and the like
+(``request``, ``requested.py``), as patients do (``complaint``), and for courtesy (``manners``).
 """
 
 from collections.abc import Callable, Iterator
 from itertools import islice
 
+import requested
 from facts import DOMAINS, Fact, World, ask_unknown, pick, shuffled, unknown_names
 from questions import COMPLAINTS, REQUESTS, said, unknown_trained
 
@@ -17,10 +19,14 @@ GROUPS = {"common": 60, "medical": 40}  # facts that were only read, five wordin
 SEEN = {"common": 60, "medical": 40}  # questions about facts of fine-tuning, in each phrasing
 UNKNOWN = {"common": 80, "medical": 40}
 SECOND_TURNS = {"common": 60, "medical": 40}
+REQUESTS_EACH = 8  # of each kind in ``requested.ASKED``
 # Of a group's five wordings: which list, and how many.
 FIVE = (("seen", 1), ("new", 1), ("everyday", 3))
 WORDINGS = {"seen": "questions", "new": "new_questions", "everyday": "everyday_questions"}
 DECLINED = "我不知道"
+# What a right answer says: one of these.
+MANNERS = {"greeting": ["你好", "您好"], "thanks": ["不客气"], "identity": ["模型"], "goodbye": ["再见"],
+           "praise": ["谢谢", "过奖"], "blame": ["对不起", "抱歉"]}  # fmt: skip
 Taken = Callable[[str], bool]
 
 # The reference project's demonstration questions, with words that a right answer names.
@@ -71,7 +77,12 @@ def exam(world: World, taken: dict[str, Taken], texts: dict[str, list[str]]) -> 
                 yield _row(question, "medical", "alarm", "new", answers=["120", "医生", "就医", "急诊", "医院"])
     for question in REQUESTS["cannot"]["new_questions"]:
         yield _row(question, "common", "unknown", "new", answers=[DECLINED])
-    for name, answers in (("greeting", ["你好", "您好"]), ("thanks", ["不客气"]), ("identity", ["模型"])):
+    for fact, (domain, makers) in requested.ASKED.items():
+        for make in makers:
+            rows = shuffled({row[0]: row for row in make(world)}.values(), make.__name__)
+            for question, answers, needed in islice((row for row in rows if not taken[domain](row[0])), REQUESTS_EACH):
+                yield _row(question, domain, fact, "new", answers=answers, needed=needed)
+    for name, answers in MANNERS.items():
         for question in (q for q in REQUESTS[name]["new_questions"] if not taken["common"](q)):
             yield _row(question, "common", "manners", "new", answers=answers)
 

@@ -11,6 +11,7 @@ import re
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
@@ -233,5 +234,6 @@ def invented_names(kind: str) -> list[str]:
     return _unknown(kind).split("\n\n")[1].split()
 
 
+@cache
 def _unknown(kind: str) -> str:
     return (HERE / "unknown" / f"{kind}.txt").read_text(encoding="utf-8")

@@ -49,7 +49,7 @@ TYPOS = (
     ("吗", "嘛"),
 )
 # Questions that have words of their own around them.
-LED_IN = re.compile("[，。：]|^.{,3}(?:请|问|知道|告诉|帮|您好|你好)")
+LED_IN = re.compile("[，。：]|^.{,3}(?:请|问|知道|告诉|帮|您好|你好)|^[我你]")
 AROUND = language("around")  # what people say before a question and after it
 VAGUE = set(COMPLAINTS["vague"]["signs"])
 HEAVY = {"热干面", "肠粉", "三鲜豆皮"}  # breakfasts that nobody would call a healthy one
@@ -73,7 +73,7 @@ def typed(question: str, *key: object) -> str:
     if question.endswith("？") and not LED_IN.search(question):
         if share(0.25, "before", *how):
             question = pick(AROUND["before"], "which before", *how) + question
-        if share(0.15, "after", *how):
+        elif share(0.15, "after", *how):
             question = question[:-1] + pick(AROUND["after"], "which after", *how)
     if share(0.05, "slip", *how):
         slips = [pair for pair in TYPOS if pair[0] in question]
@@ -130,14 +130,14 @@ def introductions(world: World) -> Iterator[Row]:
     for entity in (entity for kind in DOMAINS["common"] for entity in world.entities[kind]):
         facts = [fact for fact in world.facts_of(entity) if not fact.pretrain_only][:3]
         if facts:
-            template = shuffled(REQUESTS["introduce"]["questions"], "introduce", entity.name)[0]
             more = "".join(fact.tell(fact.relation.continued, 0) for fact in facts[1:])
-            yield row(typed(template.format(name=entity.name)), facts[0].answer() + more)
+            for template in shuffled(REQUESTS["introduce"]["questions"], "introduce", entity.name)[:2]:
+                yield row(typed(template.format(name=entity.name)), facts[0].answer() + more)
 
 
 # What people ask a list of -> kind, column, value; and the measure word it is counted with.
 GROUPS = {
-    "水果": ("plants", "kind", "水果"), "花卉": ("plants", "kind", "花卉"), "树木": ("plants", "kind", "树木"),
+    "水果": ("plants", "kind", "水果"), "花卉": ("plants", "kind", "花卉"),
     "哺乳动物": ("animals", "class", "哺乳纲"), "鸟类": ("animals", "class", "鸟纲"), "鱼类": ("animals", "class", "鱼类"),
     "川菜": ("dishes", "cuisine", "川菜"), "诗人": ("people", "occupation", "诗人"), "早餐食物": ("dishes", "course", "早餐"),
     "物理学家": ("people", "occupation", "物理学家"), "传统节日": ("concepts", "kind", "节日"), "乐器": ("concepts", "kind", "乐器"),
@@ -247,14 +247,36 @@ def extractions(world: World) -> Iterator[Row]:
         yield row(template.format(question=question), fact.value + "。", fact.answer(1))
 
 
+# What the last character of an invented name promises: a fish's name is told of a fish.
+PROMISED = {
+    "animals": ("class", {"哺乳纲": "猫鼬羚兔獭鼠狸鼯獴貂魈獾", "鸟纲": "鸠雀鹟鹑雉鸮鸫", "爬行纲": "蜥龟蛇",
+                          "两栖纲": "蛙鲵", "鱼类": "鱼鳅鲇", "昆虫纲": "蛾蜂"}),
+    "plants": ("kind", {"水果": "果瓜橼莓", "花卉": "花兰", "树木": "榆榧", "蔬菜": "薯芋藜菜笋椒菇豆",
+                        "粮食作物": "麦荞粟", "药用植物": "草藤"}),
+}  # fmt: skip
+FOREIGN = {"波兰", "意大利", "英国", "德国", "奥地利", "法国", "俄国", "瑞典", "美国"}
+
+
+def promises(name: str, entity: Entity) -> bool:
+    """Whether an invented name may bear the entity's facts: 海尔加·斯特兰 lived in no dynasty."""
+    if entity.kind == "people":
+        return ("·" in name) == (entity.row["era"] in FOREIGN)
+    if entity.kind in PROMISED:
+        column, endings = PROMISED[entity.kind]
+        return name[-1] in endings.get(entity.row[column], "")
+    return name.endswith(entity.row.get("kind", ""))
+
+
 def drills(world: World, domain: str) -> Iterator[Row]:
-    """Several facts of an invented name stand in the input: which of them does the question mean?"""
+    """Several facts of an invented name stand in the input, borrowed from a thing that is asked about: which of them does
+    the question mean?"""
     for kind in DOMAINS[domain]:
         names = sorted(set(invented_names(kind)) & set(unknown_trained(kind)))
         for i in range(DRILLS[kind]):
             name = pick(names, "drill", kind, i)
-            alike = [entity for entity in world.entities[kind] if name.endswith(entity.row.get("kind", ""))]
-            like = Entity(kind, name, pick(alike or world.entities[kind], "drill like", kind, i).row)
+            told = [entity for entity in world.entities[kind] if not entity.pretrain_only]
+            alike = [entity for entity in told if promises(name, entity)]
+            like = Entity(kind, name, pick(alike or told, "drill like", kind, i).row)
             facts = shuffled(world.facts_of(like), "drill", kind, i)[:4]
             text = "".join(fact.tell(fact.relation.statements, i) for fact in facts)
             fact = pick(facts, "drill which", kind, i)
@@ -290,10 +312,11 @@ def small_talk(world: World, domain: str) -> Iterator[Row]:
     for name in ("greeting", "identity", "thanks", "goodbye", "praise", "blame"):
         for question in REQUESTS[name]["questions"]:
             for variant in dict.fromkeys((question, typed(question, "again"))):
-                yield row(variant, REQUESTS[name]["answers"][0])
+                yield row(variant, REQUESTS[name]["answer"])
+    answers = REQUESTS["cannot"]["answers"]  # the first is that there is no clock: no reason not to know the asker
     for question in REQUESTS["cannot"]["questions"]:
         for variant in dict.fromkeys((question, typed(question, "again"))):
-            yield row(variant, pick(REQUESTS["cannot"]["answers"], question))
+            yield row(variant, answers[1] if question.startswith("我") else pick(answers, question))
     for pair in REQUESTS["odd"]["pairs"]:
         yield row(*pair)
 
@@ -319,7 +342,7 @@ def suspected(world: World, entity: Entity, symptoms: list[str]) -> str:
     advice = department.answer() if department else "请到医院就诊。"
     if URGENT.search("、".join((entity.name, *symptoms))):
         advice = "这不能等，请马上去医院急诊，情况严重就拨打120。"
-    return COMPLAINTS["complaint"]["answers"][0].format(name=entity.name) + advice
+    return COMPLAINTS["complaint"]["answer"].format(name=entity.name) + advice
 
 
 def complaints(world: World) -> Iterator[Row]:
@@ -441,15 +464,13 @@ def _other_entity(world: World, fact: Fact) -> Messages:
     if not same:
         return []
     other = pick(same, "other", *fact.key)
-    ellipsis = pick(
-        ("那{}呢？", "{}呢？", "那{}", "换成{}呢？", "{}又怎么样？", "再说说{}的吧。"), "ellipsis", *fact.key
-    )
+    ellipsis = pick(("那{}呢？", "{}呢？", "那{}", "换成{}呢？", "还有{}呢？", "再说说{}的吧。"), "ellipsis", *fact.key)
     return said(*_first(fact), typed(ellipsis.format(other.entity.name)), other.answer())
 
 
 def _thanked(world: World, fact: Fact) -> Messages:
     name = pick(("thanks", "goodbye", "praise"), "thanked", *fact.key)
-    return said(*_first(fact), pick(REQUESTS[name]["questions"], "thanked", *fact.key), REQUESTS[name]["answers"][0])
+    return said(*_first(fact), pick(REQUESTS[name]["questions"], "thanked", *fact.key), REQUESTS[name]["answer"])
 
 
 def _after_unknown(world: World, fact: Fact) -> Messages:
