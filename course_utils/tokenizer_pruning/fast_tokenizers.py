@@ -24,7 +24,7 @@ CHAT_TEMPLATE = (
     "{{ bos_token }}{% for message in messages %}{{ '<|' + message['role'] + '|>' }}"
     "{% if message['role'] == 'assistant' %}"
     "答：{% generation %}{{ message['content'] + eos_token }}{% endgeneration %}"
-    "{% elif message['role'] == 'user' %}{{ '问：' + message['content'] + '\n' }}"
+    "{% elif message['role'] == 'user' %}{{ '问：' + message['content'] + '\\n' }}"
     "{% elif message['role'] == 'system' %}{{ message['content'] }}"
     "{% else %}{{ raise_exception('a turn is of the user, the assistant or the system, not: ' + message['role']) }}"
     "{% endif %}{% endfor %}{% if add_generation_prompt %}{{ '<|assistant|>答：' }}{% endif %}"
