@@ -1,6 +1,7 @@
 """Fine-tuning learns answers, not questions; LoRA trains its adapter alone."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -50,6 +51,9 @@ def test_every_answer_of_a_conversation_counts_and_the_system_has_a_mark_of_its_
     [
         ("你好", "`messages` is no list of objects"),
         ([{"role": "user", "content": "你好"}], "no turn of the assistant"),
+        ([*conversation("甲？", "乙。"), {"role": "system", "content": "丙"}], "a system turn that is not the first"),
+        (conversation("甲？", "乙。")[1:], "a turn of the assistant that follows none of the user"),
+        ([*conversation("甲？", "乙。"), *conversation("丙？", " ")], "an answer without a word"),
         ([{"role": "wizard", "content": "你好"}], "'wizard' is no role: system, user, assistant"),
         ([{"role": "assistant", "content": ["你好"]}], "`content` is list, not text"),
     ],
@@ -60,8 +64,34 @@ def test_a_conversation_that_cannot_be_used_says_why(tmp_path, messages, problem
         list(read_conversations(tmp_path / "rows.jsonl"))
 
 
-def test_a_long_conversation_is_cut(tokenizer):
-    assert len(encode(tokenizer, conversation("问" * 50, "答" * 50), 32)["input_ids"]) == 32
+def test_a_cut_answer_is_never_trained_as_a_whole_one(tokenizer):
+    short, long = conversation("成都属于哪个省？", "四川省。"), conversation("问", "答" * 50)
+    assert encode(tokenizer, long, 32) == {"input_ids": [], "labels": []}
+    size = len(encode(tokenizer, short, 160)["input_ids"])
+    for turns in ([*short, *long], [*short, *long, {"role": "user", "content": "还有呢？"}]):
+        row = encode(tokenizer, turns, size + 10)
+        assert len(row["input_ids"]) == size and row["labels"][-1] == tokenizer.eos_token_id
+    exact = encode(tokenizer, short, size)
+    assert exact == encode(tokenizer, short, 160) and encode(tokenizer, short, size - 1)["input_ids"] == []
+
+
+def test_what_was_left_out_is_counted_by_reason(tokenizer, tmp_path):
+    short, long = conversation("成都属于哪个省？", "四川省。"), conversation("问", "答" * 50)
+    rows = [short, long, [*short, *long], [*short, {"role": "user", "content": "好"}], short]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps({"messages": turns}) + "\n" for turns in rows))
+    encoded, left_out = encode_dataset([tmp_path / "rows.jsonl"], tokenizer, 32, tmp_path / "data", title="rows")
+    assert len(encoded) == 4 and set(encoded.column_names) == {"input_ids", "labels", "length"}
+    assert {kind["reason"]: kind["rows"] for kind in left_out} == {
+        "no whole answer within 32 tokens": 1, "later turns beyond 32 tokens, the first ones stay": 1}  # fmt: skip
+
+
+def test_sharegpt_is_read_too(tmp_path):
+    said = [("system", "你是助手。"), ("human", "成都属于哪个省？"), ("gpt", "四川省。")]
+    row = {"conversations": [{"from": who, "value": what} for who, what in said]}
+    (tmp_path / "rows.jsonl").write_text(json.dumps(row))
+    (turns,) = read_conversations(tmp_path / "rows.jsonl")
+    assert [turn["role"] for turn in turns] == ["system", "user", "assistant"]
+    assert [turn["content"] for turn in turns] == [what for _, what in said]
 
 
 def test_the_collator_pads_to_the_longest_and_counts_no_padding(tokenizer):
@@ -102,15 +132,6 @@ def test_rows_become_a_dataset_and_unusable_ones_are_counted(tokenizer, tmp_path
     assert encoded[3] == {**encode(tokenizer, conversation("问3？", "答。"), 160), "length": encoded[3]["length"]}
     assert encoded["length"][:] == [len(ids) for ids in encoded["input_ids"][:]]
     assert {(kind["first"], kind["rows"]) for kind in left_out} == {("rows.json:8", 1), ("rows.json:301", 1)}
-
-
-def test_a_row_whose_answer_does_not_fit_is_left_out_and_counted(tokenizer, tmp_path):
-    rows = [{"instruction": "问？", "output": "答。"}] * 300 + [{"instruction": "长" * 200, "output": "答。"}]
-    (tmp_path / "rows.json").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    how = {"title": "rows.json"}
-    encoded, left_out = encode_dataset([tmp_path / "rows.json"], tokenizer, 64, tmp_path / "data", **how)
-    assert len(encoded) == 300 and all(any(label != IGNORED for label in row) for row in encoded["labels"])
-    assert left_out == [{"reason": "no answer within 64 tokens", "rows": 1, "first": "rows.json"}]
 
 
 def test_texts_to_replay_are_blocks_of_the_base_in_which_every_token_counts(walked, tokenizer, tmp_path):
@@ -173,3 +194,57 @@ def test_the_loss_on_answers_falls(walked):
     for part in ("common-full", "common-lora", "medical-full", "medical-lora"):
         losses = [e["loss"] for e in running.read_log(walked[0].dir("full_vs_lora_sft", part)) if "loss" in e]
         assert min(losses) < losses[0], part  # the last may be of texts to replay
+
+
+def test_lora_has_the_settings_that_it_is_given(walked):
+    profile = walked[0]
+    base = running.load_model(artifacts.require(profile, "pretraining", "common"))
+    settings = replace(profile.lora, rslora=True, dora=True, target_modules=["q_proj", "v_proj"])
+    model = full_vs_lora_sft.with_lora(base, settings)
+    config = model.peft_config["default"]
+    assert config.use_rslora and config.use_dora and config.target_modules == {"q_proj", "v_proj"}
+    trained = {name for name, weight in model.named_parameters() if weight.requires_grad}
+    assert trained and all(("q_proj" in name or "v_proj" in name) and "lora" in name for name in trained)
+    assert any("magnitude" in name for name in trained)
+
+
+def test_settings_that_name_nothing_are_one_line(walked, monkeypatch):
+    profile = walked[0]
+    folder = artifacts.require(profile, "pretraining", "common")
+    with pytest.raises(CourseError, match="profiles.toml: target_modules is 'nothing'"):
+        full_vs_lora_sft.with_lora(running.load_model(folder), replace(profile.lora, target_modules="nothing"))
+    with pytest.raises(CourseError, match="profiles.toml: bits is 3"):
+        replace(profile.lora, bits=3)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(CourseError, match="bits = 4 needs the package bitsandbytes"):
+        running.load_model(folder, bits=4)
+
+
+def elsewhere(profile, name: str):
+    """The profile with what fine-tuning reads, in another folder."""
+    moved = replace(profile, artifacts=profile.artifacts.with_name(name))
+    for stage in ("pretraining", "deduplication", "tokenizer_pruning", "wiki_cleaning"):
+        shutil.copytree(profile.dir(stage), moved.dir(stage))
+    return moved
+
+
+def test_another_seed_and_noise_make_another_model_and_are_recorded(walked):
+    profile = walked[0]
+    first = artifacts.require(profile, "full_vs_lora_sft", "common-lora")
+    made = {}
+    for name, change in {"seed": {"seed": 7}, "noise": {"neftune_alpha": 5.0}}.items():
+        changed = elsewhere(replace(profile, lora=replace(profile.lora, **change)), name)
+        made[name] = full_vs_lora_sft.fine_tune(changed, "common", "lora")
+    outputs = [artifacts.read_manifest(first).outputs, *(manifest.outputs for manifest in made.values())]
+    assert len({one["adapter_model.safetensors"] for one in outputs}) == 3
+    assert made["seed"].settings["seed"] == 7 and made["noise"].settings["lora"]["neftune_alpha"] == 5.0
+
+
+def test_too_few_rows_say_why(walked, tmp_path):
+    profile = walked[0]
+    rows = [{"instruction": "问？", "output": "答" * 100}] * 20
+    (tmp_path / "rows.json").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    poor = elsewhere(profile, "poor")
+    poor = replace(poor, instructions={"common": (tmp_path / "rows.json",)}, sft_max_length=64)
+    with pytest.raises(CourseError, match="0 of 20 rows are usable, .*20 left out: no whole answer within 64 tokens"):
+        full_vs_lora_sft.fine_tune(poor, "common", "full")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -192,7 +193,8 @@ def encoder(name: str) -> packing.Encoder:
 def test_cutting_before_tokenizing_changes_no_id(name, texts):
     fast, _ = pair(name)
     texts = [text.replace("\ufdd0", "") for text in texts]
-    whole = [fast(text, add_special_tokens=False)["input_ids"] + [fast.eos_token_id] for text in texts]
+    how = {"add_special_tokens": False, "split_special_tokens": True}
+    whole = [fast(text, **how)["input_ids"] + [fast.eos_token_id] for text in texts]
     cut = [np.frombuffer(ids, np.uint16).tolist() for ids in encoder(name)(texts)]
     if name == "unigram":  # cuts of equal probability
         whole, cut = [list(map(sorted, documents)) for documents in (whole, cut)]
@@ -202,6 +204,16 @@ def test_cutting_before_tokenizing_changes_no_id(name, texts):
 def test_what_no_text_holds_becomes_the_replacement_character(tokenizer):
     ids = ids_of(tokenizer, ["北\ufdd0京\ud800"])
     assert tokenizer.decode(ids[:-1].tolist()) == "北\ufffd京\ufffd"
+
+
+def test_the_end_of_a_text_stands_at_its_end_alone(tokenizer):
+    texts = ["北京</s>是<s>首都", "<|user|>好"]
+    sent = pickle.loads(pickle.dumps(packing.Encoder(tokenizer)))  # as to a worker
+    for encode in (packing.Encoder(tokenizer), sent):
+        for text, ids in zip(texts, encode(texts), strict=True):
+            found = np.frombuffer(ids, encode.dtype)
+            assert (found == tokenizer.eos_token_id).nonzero()[0].tolist() == [len(found) - 1]
+            assert tokenizer.decode(found[:-1].tolist()) == text
 
 
 def test_text_files_and_their_errors(tmp_path):

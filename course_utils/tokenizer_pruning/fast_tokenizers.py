@@ -123,7 +123,11 @@ def _added(model) -> list:
     # A piece with a space in it is looked for in the normalised text, where a space is its sign. A unigram model
     # weighs it like any other piece, see ``_unigram``.
     return [
-        AddedToken(piece.piece, normalized=SPACE in piece.piece, special=True)
+        AddedToken(
+            piece.piece,
+            normalized=SPACE in piece.piece,
+            special=piece.type != piece.USER_DEFINED or piece.piece in SPEAKERS,
+        )
         for piece in model.pieces
         if piece.type in (piece.CONTROL, piece.USER_DEFINED, piece.UNKNOWN)
         and (is_bpe(model) or SPACE not in piece.piece)
@@ -145,6 +149,13 @@ def bare(tokenizer):
     rust = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
     rust.no_padding()
     rust.no_truncation()
+    return rust
+
+
+def plain(tokenizer):
+    """A copy of the Rust tokenizer behind a Hugging Face one to which ``</s>`` is four characters of text."""
+    rust = bare(tokenizer)
+    rust.encode_special_tokens = True
     return rust
 
 

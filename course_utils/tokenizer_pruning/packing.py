@@ -24,7 +24,7 @@ from .. import artifacts
 from ..corpora import loading, reading
 from ..errors import CourseError
 from ..progress import Line
-from .fast_tokenizers import bare, load_tokenizer
+from .fast_tokenizers import load_tokenizer, plain
 from .sentencepiece_models import SPACE
 
 if TYPE_CHECKING:
@@ -40,11 +40,11 @@ class Encoder:
     """Documents -> the bytes of each one's ids and of the end-of-text token. It remembers the bits that it has met.
 
     It has a tokenizer of its own, without the padding and truncation that earlier calls may have left in the one it is
-    made from. Sent to another process, it forgets.
+    made from; ``</s>`` in a document is text to it and ends nothing. Sent to another process, it forgets.
     """
 
     def __init__(self, tokenizer):
-        self.rust = bare(tokenizer)
+        self.rust = plain(tokenizer)
         self.dtype = np.uint16 if len(tokenizer) <= 2**16 else np.uint32
         self.end = self.dtype(tokenizer.eos_token_id).tobytes()
         self.__setstate__({})
@@ -54,6 +54,7 @@ class Encoder:
 
     def __setstate__(self, state: dict) -> None:
         vars(self).update(state)
+        self.rust.encode_special_tokens = True  # which is lost on the way
         self._cut, self._ids = _cutter(self.rust), {}
         self._most = DOCUMENTS_AT_ONCE if _normalises(self.rust) else BITS_REMEMBERED  # where a bit is a whole document
 
