@@ -59,6 +59,7 @@ class Training:
     schedule: str = "cosine"
     optimizer: str = "adamw"
     precision: str = "auto"
+    seed: int = 42  # of first weights, order and dropout
     # How this machine gets there: memory and speed.
     loss: str = "plain"
     gradient_checkpointing: bool = False
@@ -76,10 +77,10 @@ class Training:
 
     @property
     def recipe(self) -> dict:
-        """What decides the weights, but for rounding. A run may be stopped and go on with other values of the rest,
-        and with its batch split in another way."""
+        """What decides the weights, but for rounding and the seed. A run may be stopped and go on with other values of
+        the rest, and with its batch split in another way."""
         machine = ("batch_size", "gradient_accumulation_steps", "loss", "gradient_checkpointing", "torch_compile",
-                   "tf32", "parallel", "save_minutes", "report_to")  # fmt: skip
+                   "tf32", "parallel", "save_minutes", "report_to", "seed")  # fmt: skip
         kept = {name: value for name, value in vars(self).items() if name not in machine}
         kept |= {"loss": self.loss} if self.loss == "sampled" else {}
         return {"batch": self.batch_size * self.gradient_accumulation_steps, **kept}
@@ -96,18 +97,35 @@ class Pretraining(Training):
 @dataclass(frozen=True, kw_only=True)
 class Tuning(Training):
     """Settings of fine-tuning. ``replay``: blocks of the base model's texts among the conversations, as a share of
-    their number, so that what was read is not overwritten."""
+    their number, so that what was read is not overwritten. ``neftune_alpha``: noise on the embeddings while it learns
+    (Jain et al. 2023, https://arxiv.org/abs/2310.05914); 5 is usual, 0 is none."""
 
     replay: float = 0.0
+    neftune_alpha: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class LoraTuning(Tuning):
-    """LoRA (Hu et al. 2021, https://arxiv.org/abs/2106.09685): rank ``r``, the update is scaled by ``alpha / r``."""
+    """LoRA (Hu et al. 2021, https://arxiv.org/abs/2106.09685): rank ``r``, the update is scaled by ``alpha / r``.
+
+    ``target_modules``: names of linear layers, or all but the output. ``rslora`` scales by alpha / √r (Kalajdzievski
+    2023, https://arxiv.org/abs/2312.03732), ``dora`` learns lengths apart from directions (Liu et al. 2024,
+    https://arxiv.org/abs/2402.09353). ``bits`` 4 or 8 holds the frozen base in so many bits a weight (Dettmers et al.
+    2023, https://arxiv.org/abs/2305.14314) and needs the package bitsandbytes.
+    """
 
     r: int
     alpha: int
     dropout: float
+    target_modules: str | list[str] = "all-linear"
+    rslora: bool = False
+    dora: bool = False
+    bits: int = 0
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.bits not in (0, 4, 8):
+            raise CourseError(f"profiles.toml: bits is {self.bits!r}: choose 4, 8 or 0 for none")
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ adapters), each with its tokenizer and its log.
 Read ``pretraining`` first, then ``full_vs_lora_sft``: a stage each. ``running`` is what both share, a run that ends
 right or says what is wrong; it sets up ``trainer``, the `Trainer` with whole ``checkpoints`` and an end at the first
 loss that is no number, ``monitoring``, what a run says and how it is stopped, ``optimizers``, and ``losses``, the loss
-without all logits.
+without all logits. ``adapters`` says which base an adapter was trained on.
 """
 
 from .full_vs_lora_sft import fine_tune

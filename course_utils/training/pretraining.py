@@ -96,7 +96,7 @@ def pretrain(profile: Profile, corpus: str, *, force: bool = False) -> artifacts
         tokenizer = load_tokenizer(tokenizer_folder)
         with running.together().main_process_first():  # the others find the files
             rows, held_out = training_blocks(profile, corpus, tokenizer, folder / TOKENS)
-        model = running.load_model(*start) if start else make_model(profile.model, tokenizer)
+        model = running.load_model(*start) if start else make_model(profile.model, tokenizer, seed=settings.seed)
         seen = running.steps_in(len(rows), settings) * running.batch(settings) * settings.block_size
         loss = running.train(
             model, tokenizer, rows.with_format("numpy"), held_out.with_format("numpy"), settings, folder,
@@ -110,7 +110,7 @@ def pretrain(profile: Profile, corpus: str, *, force: bool = False) -> artifacts
 
     return artifacts.build(
         profile.dir("pretraining", corpus), make, stage=f"pretraining/{corpus}",
-        settings={"model": vars(profile.model), "pretraining": settings.recipe, "mix": mix, "seed": running.SEED},
+        settings={"model": vars(profile.model), "pretraining": settings.recipe, "mix": mix, "seed": settings.seed},
         inputs=[tokenizer_folder, *start, *(path for name in mix for path in corpora.corpus_files(profile, name))],
         resumable=True, together=True, force=force, scratch=(TOKENS, running.CHECKPOINTS),
     )  # fmt: skip

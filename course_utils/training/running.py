@@ -5,6 +5,7 @@ in the stage's unfinished folder; ``artifacts.build`` hands the same folder to t
 """
 
 import gc
+import importlib.util
 import math
 import os
 import random
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 SEED = 42
+NEW_TOKENS = 300  # of an answer, where nobody says another number: the reference project's
 CHECKPOINTS = "checkpoints"
 SHARDED = "pytorch_model_fsdp.bin"  # in a checkpoint of FSDP
 EVALUATION_TOKENS = 2_000_000  # of the held-out text, at most
@@ -44,14 +46,19 @@ def attention() -> str:
     return "eager" if device_name() == "cpu" else "sdpa"
 
 
-def load_model(folder: Path):
-    """A trained Llama, to be trained on."""
-    from transformers import AutoModelForCausalLM
+def load_model(folder: Path, *, bits: int = 0):
+    """A trained Llama, to be trained on; with ``bits`` 4 or 8 its linear layers are held in so many a weight, frozen.
+    Raises CourseError where the package for that is missing."""
+    from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
+    how = {"local_files_only": True, "use_safetensors": True, "attn_implementation": attention()}
+    if bits:
+        if not importlib.util.find_spec("bitsandbytes"):
+            raise CourseError(f"bits = {bits} needs the package bitsandbytes: install it, or set bits = 0")
+        small = {"bnb_4bit_quant_type": "nf4", "bnb_4bit_use_double_quant": True, "bnb_4bit_compute_dtype": "bfloat16"}
+        how["quantization_config"] = BitsAndBytesConfig(load_in_4bit=bits == 4, load_in_8bit=bits == 8, **small)
     with quiet_libraries():
-        return AutoModelForCausalLM.from_pretrained(
-            folder, local_files_only=True, use_safetensors=True, attn_implementation=attention()
-        )
+        return AutoModelForCausalLM.from_pretrained(folder, **how)
 
 
 def precision(settings: Training) -> str:
@@ -85,7 +92,8 @@ def arguments(folder: Path, settings: Training, *, total_steps: int, evaluations
         eval_strategy="steps", eval_steps=-(-total_steps // evaluations), prediction_loss_only=True,
         logging_steps=max(1, total_steps // LOG_ENTRIES), logging_nan_inf_filter=False,
         report_to=reporters(settings), run_name=folder.name,
-        disable_tqdm=True, seed=SEED, data_seed=SEED, remove_unused_columns=False,
+        disable_tqdm=True, seed=settings.seed, data_seed=settings.seed, remove_unused_columns=False,
+        neftune_noise_alpha=getattr(settings, "neftune_alpha", 0) or None,
         ddp_timeout=int(WAIT.total_seconds()), ddp_find_unused_parameters=False if many else None,
         fsdp=sharded or None,
         fsdp_config={"transformer_layer_cls_to_wrap": ["LlamaDecoderLayer"]} if sharded else None,
@@ -351,6 +359,7 @@ class _Run:
         if processes.is_main():
             size = 4 * sum(weight.numel() for weight in self.model.parameters())
             with checkpoints.to_disk(self.folder / CHECKPOINTS, "the model", size):
+                self.model.generation_config.max_new_tokens = NEW_TOKENS
                 self.model.save_pretrained(self.folder, state_dict=state)
                 save_tokenizer(self.tokenizer, self.folder)
 
