@@ -281,7 +281,7 @@ def build(
     if _asking.get():
         stopped = work if resumable and work.exists() else None
         raise Pending("unfinished" if work.exists() else "outdated" if done else "to do", stopped)
-    check_writable(out)
+    check_writable(out, stage)
     if not processes.is_main():
         if together:
             with _explaining(work):
@@ -417,12 +417,14 @@ def require(profile: Profile, stage: str, part: str = "") -> Path:
     raise CourseError(f"{shown(folder)} {state}: {makers}")
 
 
-def check_writable(out: Path) -> None:
-    """Refuse to write over a folder that holds something else than an earlier result of a stage."""
+def check_writable(out: Path, stage: str) -> None:
+    """Refuse to write over a folder that holds something else than an earlier result of the stage."""
     if out.is_file():
         raise CourseError(f"{out} is a file: name a folder to write into")
     if out.is_dir() and any(out.iterdir()) and not (out / MANIFEST).exists():
         raise CourseError(f"{out} is not empty and was not made by the course: name another folder or empty it first")
+    if (manifest := read_manifest(out)) and manifest.stage != stage:
+        raise CourseError(f"{shown(out)} is the result of {manifest.stage}, not of {stage}: name another folder")
 
 
 def shown(path: Path) -> str:

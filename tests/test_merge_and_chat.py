@@ -1,12 +1,18 @@
 """Models answer the same whether asked one by one, in a batch, or streamed."""
 
+import json
+import os
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
+import transformers
 
-from course_utils import merge_and_chat
-from course_utils.tokenizer_pruning import pack, save_tokenizer
+from course_utils import artifacts, merge_and_chat
+from course_utils.errors import CourseError
+from course_utils.merge_and_chat import merging
+from course_utils.tokenizer_pruning import load_tokenizer, pack, save_tokenizer
 from course_utils.training import full_vs_lora_sft
 
 QUESTIONS = ["北京的简称是什么？", "列举两种水果", "请介绍一下成都，越详细越好，谢谢。"]
@@ -78,3 +84,78 @@ def test_a_base_model_is_asked_behind_what_stands_between_documents(model_and_to
     ids = tokenizer(prompt, add_special_tokens=False)["input_ids"]
     assert ids[0] == tokenizer.eos_token_id and tokenizer.bos_token_id not in ids
     assert ids[0] == pack(tokenizer, ["成都属于四川。"], 1)[-1].item(), "the token that ends each document"
+
+
+@pytest.fixture
+def adapter(walked, tmp_path):
+    """-> (the tiny common base, a copy of its adapter that a test may change)."""
+    profile = walked[0]
+    lora = tmp_path / "lora"
+    shutil.copytree(artifacts.require(profile, "full_vs_lora_sft", "common-lora"), lora)
+    return artifacts.require(profile, "pretraining", "common"), lora
+
+
+def test_an_adapter_goes_onto_the_base_it_was_trained_on_alone(walked, adapter, tmp_path):
+    base, lora = adapter
+    other = artifacts.require(walked[0], "pretraining", "medical")  # of the same shape
+    with pytest.raises(CourseError, match=r"lora was not trained on medical, whose weights differ"):
+        merge_and_chat.merge_lora(other, lora, tmp_path / "out")
+    assert not list(tmp_path.glob("*out*"))
+    settings = json.loads((lora / "adapter_config.json").read_text())
+    settings["base_model_name_or_path"] = os.path.relpath(other, lora)
+    (lora / "adapter_config.json").write_text(json.dumps(settings))
+    with pytest.raises(CourseError, match="weights differ"):
+        merge_and_chat.load(lora)
+    settings["base_model_name_or_path"] = os.path.relpath(base, lora)
+    (lora / "adapter_config.json").write_text(json.dumps(settings))
+    merge_and_chat.load(lora)
+
+
+def test_a_base_saved_again_in_other_files_is_the_same_base(adapter, tmp_path):
+    base, lora = adapter
+    again = transformers.AutoModelForCausalLM.from_pretrained(base)
+    again.save_pretrained(tmp_path / "again", max_shard_size="100KB")
+    assert len(list((tmp_path / "again").glob("*.safetensors"))) > 1
+    load_tokenizer(base).save_pretrained(tmp_path / "again")
+    summary = merge_and_chat.merge_lora(tmp_path / "again", lora, tmp_path / "out").summary
+    assert summary["largest_logit_difference"] < 1e-4 < summary["largest_logit"]
+    assert summary["same_answers"] == "5 of 5"
+
+
+@pytest.mark.parametrize("part", ["chat template", "vocabulary"])
+def test_another_template_or_vocabulary_is_refused(adapter, tmp_path, part):
+    base, lora = adapter
+    changed = tmp_path / "changed"
+    shutil.copytree(base, changed)
+    if part == "vocabulary":
+        tokenizer = load_tokenizer(changed)
+        tokenizer.add_tokens(["一个没有的词"])
+        tokenizer.save_pretrained(changed)
+    else:
+        path = changed / "chat_template.jinja"
+        path.write_text(path.read_text(encoding="utf-8").replace("问：", "Q："), encoding="utf-8")
+    with pytest.raises(CourseError, match=f"whose {part} differ"):
+        merge_and_chat.merge_lora(changed, lora, tmp_path / "out")
+
+
+def test_an_adapter_that_does_not_name_its_base_is_merged_with_a_line(adapter, tmp_path, capsys):
+    base, lora = adapter
+    (lora / "base.json").unlink()
+    merge_and_chat.merge_lora(base, lora, tmp_path / "out")
+    assert "does not say which base it was trained on" in capsys.readouterr().out
+
+
+def test_a_merge_writes_over_no_other_stage(adapter, tmp_path):
+    base, lora = adapter
+    copy = tmp_path / "base"
+    shutil.copytree(base, copy)
+    with pytest.raises(CourseError, match="base is the result of pretraining/common, not of merge_and_chat/merge"):
+        merge_and_chat.merge_lora(base, lora, copy)
+    assert (copy / "model.safetensors").read_bytes() == (base / "model.safetensors").read_bytes()
+
+
+def test_a_merge_that_changes_the_model_leaves_nothing(adapter, tmp_path, monkeypatch):
+    monkeypatch.setattr(merging, "LARGEST_DIFFERENCE", 0.0)
+    with pytest.raises(CourseError, match="merged, lora gives other logits"):
+        merge_and_chat.merge_lora(*adapter, tmp_path / "out")
+    assert not (tmp_path / "out").exists()

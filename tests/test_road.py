@@ -78,8 +78,9 @@ def test_the_merged_model_gives_the_adapters_logits(walked):
     summary = artifacts.read_manifest(profile.dir("merge_and_chat", "common-merged")).summary
     assert 0 <= summary["largest_logit_difference"] < 1e-4
     questions = ["北京的简称是什么？", "列举两种水果"]
-    adapter = merge_and_chat.generate(profile.dir("full_vs_lora_sft", "common-lora"), questions)
-    assert adapter == merge_and_chat.generate(profile.dir("merge_and_chat", "common-merged"), questions)
+    folders = profile.dir("full_vs_lora_sft", "common-lora"), profile.dir("merge_and_chat", "common-merged")
+    adapter, merged = (merge_and_chat.answer(*merge_and_chat.load(folder), questions) for folder in folders)
+    assert adapter == merged
 
 
 def test_an_adapter_finds_its_base_after_the_artifacts_moved(walked, tmp_path):
@@ -144,6 +145,7 @@ print(pretraining.pretrain(profile, "common").outputs["model.safetensors"])
 """
 
 
+@pytest.mark.trial
 def test_a_killed_pretraining_ends_with_the_same_weights(walked, tmp_path):
     """The first run is killed by force after its first checkpoint, the second goes on, the third was never killed."""
 
