@@ -9,12 +9,13 @@ import json
 import shlex
 import sys
 from collections.abc import Iterable
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Column, Table
 from typer import Argument, Exit, Option, Typer
 from typer.core import TyperGroup
@@ -276,29 +277,131 @@ def merge_lora(
     print_step(out, merge_and_chat.merge_lora(*sources, folder, force=force))
 
 
+NewTokens = Annotated[int | None, Option("--max-new-tokens", min=1, help="of an answer at most; default: 300")]
+Temperature = Annotated[
+    float | None, Option(min=0, help="0 takes the likeliest token each time; above, tokens are drawn")
+]
+TopP = Annotated[float | None, Option("--top-p", help="draw among the likeliest tokens that make up this share")]
+Penalty = Annotated[
+    float | None, Option("--repetition-penalty", help="above 1 says nothing twice; the reference has 1.4")
+]
+Seed = Annotated[int | None, Option(help="of what is drawn")]
+System = Annotated[str, Option(help="a system turn, which comes first")]
+
+
 @command("merge_and_chat")
 def generate(
-    prompts: Annotated[list[str], Argument(help="questions, one an argument")], model: Model = "common-full",
-    beams: Annotated[int, Option("-n", "--beams", min=1, help="beams of the search; 1 is greedy")] = 1,
-    profile: Profile = CHOSEN,
+    prompts: Annotated[list[str] | None, Argument(help="questions, one an argument")] = None,
+    model: Model = "common-full",
+    file: Annotated[Path | None, Option("-f", "--file", help="questions: a line each, or rows of JSON")] = None,
+    out: Annotated[Path | None, Option("-o", "--output", help="of --file: JSON Lines")] = None,
+    system: System = "", batch_size: Annotated[int, Option(min=1, help="questions at a time")] = 16,
+    max_new_tokens: NewTokens = None, temperature: Temperature = None, top_p: TopP = None,
+    beams: Annotated[int | None, Option("-n", "--beams", min=1, help="beams of the search; 1 is greedy")] = None,
+    repetition_penalty: Penalty = None, seed: Seed = None, profile: Profile = CHOSEN, force: Force = False,
 ) -> None:  # fmt: skip
-    """Let a model answer questions."""
-    answers = merge_and_chat.generate(model_folder(profile, model), prompts, beams=beams)
-    for prompt, text in zip(prompts, answers, strict=True):
-        console.print(f"[bold]{prompt}[/]\n{text}")
+    """Let a model answer questions. What is not set, the model's generation_config.json says."""
+    if bool(prompts) == bool(file) or bool(file) != bool(out):
+        raise CourseError("give questions as arguments, or a file of them with -f and a place for the answers with -o")
+    folder = model_folder(profile, model)
+    how = {"max_new_tokens": max_new_tokens, "temperature": temperature, "top_p": top_p, "beams": beams,
+           "repetition_penalty": repetition_penalty, "seed": seed, "batch_size": batch_size}  # fmt: skip
+    if file:
+        counts = merge_and_chat.generate_file(folder, file, out, system=system, force=force, **how)
+        told = ", ".join(f"{count:,} {what}" for what, count in counts.items())
+        console.print(f"[green]✓[/] {escape(artifacts.shown(out))}  {told}", soft_wrap=True)
+        return
+    asked = [prompt.strip() for prompt in prompts]
+    if not all(asked):
+        raise CourseError("an empty question: there is nothing to answer")
+    loaded, tokenizer = merge_and_chat.load(folder)
+    chats = [[*merge_and_chat.system_turn(system), {"role": "user", "content": prompt}] for prompt in asked]
+    if note := length_note(folder, tokenizer, chats):
+        print(note, file=sys.stderr)
+    for prompt, text in zip(asked, merge_and_chat.answer(loaded, tokenizer, chats, **how), strict=True):
+        console.print(prompt, style="bold", markup=False, soft_wrap=True)
+        console.print(text, markup=False, soft_wrap=True)
+
+
+def length_note(folder: Path, tokenizer, chats: list[list[dict]]) -> str:
+    """What to say of prompts that are longer than any conversation of fine-tuning; "" for none."""
+    seen, longest = (
+        merge_and_chat.longest_seen(folder),
+        max(map(len, merge_and_chat.prompt_ids(tokenizer, chats, True))),
+    )
+    if seen is None or longest <= seen:
+        return ""
+    return f"note: {longest} tokens; fine-tuning saw {seen} at most, answers to longer prompts are worse"
+
+
+CHAT_HELP = """/reset          forget what was said
+/system TEXT    begin anew under a system turn (without a text: under none)
+/model NAME     go on with another model
+/save FILE      add the conversation to a file that fine-tuning can read
+/quit           end, as Ctrl-D does"""
 
 
 @command("merge_and_chat")
-def chat(model: Model = "common-full", profile: Profile = CHOSEN) -> None:
-    """Chat with a model in the terminal. An empty line or Ctrl-D ends it."""
-    loaded, tokenizer = merge_and_chat.load(model_folder(profile, model))
-    console.print("[dim]每个问题单独回答 (each question is answered on its own); an empty line ends the chat[/]")
+def chat(
+    model: Model = "common-full", system: System = "", max_new_tokens: NewTokens = None,
+    temperature: Temperature = None, top_p: TopP = None, repetition_penalty: Penalty = None, seed: Seed = None,
+    profile: Profile = CHOSEN,
+) -> None:  # fmt: skip
+    """Chat with a model in the terminal. It remembers what was said; Ctrl-C stops an answer, Ctrl-D ends the chat."""
+    how = {"max_new_tokens": max_new_tokens, "temperature": temperature, "top_p": top_p,
+           "repetition_penalty": repetition_penalty, "seed": seed}  # fmt: skip
+    talk = merge_and_chat.Conversation(*merge_and_chat.load(model_folder(profile, model)), system=system, **how)
+    console.print(
+        "它记得前面说过的话 (it remembers what was said); /help lists what you can do", style="dim", markup=False
+    )
     with suppress(EOFError):
-        while question := console.input("你 › ").strip():
-            console.print("羊驼 › ", end="")
-            for piece in merge_and_chat.stream_answer(loaded, tokenizer, question):
-                console.print(piece, end="", markup=False)
-            console.print()
+        while (text := console.input("你 › ").strip()) != "/quit":
+            try:
+                if text.startswith("/"):
+                    console.print(command_of_chat(talk, profile, text), style="dim", markup=False, soft_wrap=True)
+                elif text:
+                    print_answer(talk, text)
+            except CourseError as problem:
+                console.print(str(problem), style="red", markup=False, soft_wrap=True)
+
+
+def print_answer(talk: merge_and_chat.Conversation, question: str) -> None:
+    """Stream an answer; Ctrl-C ends it, and the chat goes on."""
+    forgotten = talk.forgotten
+    console.print("羊驼 › ", end="")
+    try:
+        with closing(talk.ask(question)) as pieces:
+            for piece in pieces:
+                console.print(piece, end="", markup=False, soft_wrap=True)
+    except KeyboardInterrupt:
+        console.print(" …", end="")
+    finally:
+        console.print()
+    if talk.forgotten > forgotten:
+        console.print(
+            f"(the first {talk.forgotten} questions no longer fit and are forgotten)", style="dim", markup=False
+        )
+
+
+def command_of_chat(talk: merge_and_chat.Conversation, profile: profiles.Profile, text: str) -> str:
+    """Do what a line with a slash says. -> what to tell. Raises CourseError where it cannot be done."""
+    name, _, what = text.partition(" ")
+    what = what.strip()
+    if name == "/help":
+        return CHAT_HELP
+    if name == "/reset":
+        talk.reset()
+        return "forgotten"
+    if name == "/system":
+        talk.reset(what)
+        return f"a new conversation under: {what}" if what else "a new conversation without a system turn"
+    if name == "/model" and what:
+        talk.model, talk.tokenizer = merge_and_chat.load(model_folder(profile, what))
+        return f"goes on with {what}"
+    if name == "/save" and what:
+        talk.save(Path(what))
+        return f"added to {what}"
+    raise CourseError(f"{name} is no command, or lacks its word; /help lists them")
 
 
 @command("merge_and_chat")
@@ -389,6 +492,9 @@ def notebooks(books: Annotated[list[Path], Argument(help="notebooks, in order")]
 
 def main() -> None:
     """Run the command; a CourseError is one line on stderr and exit code 2, a stop has its own."""
+    for stream in (sys.stdin, sys.stdout, sys.stderr):  # a terminal of GBK or ASCII gets ? for what it cannot show
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
     try:
         app()
     except (Stopped, KeyboardInterrupt) as stop:

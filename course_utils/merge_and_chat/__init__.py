@@ -4,8 +4,11 @@ In come the base models, the fine-tuned models and the adapters; out go ``artifa
 models (plain folders in safetensors) and ``scoreboard`` with all answers.
 
 Read ``generation`` first (a model loaded, a question answered), then ``merging`` and ``evaluation``, the stages.
+``chatting`` remembers what was said, ``question_files`` answers a file.
 """
 
+from .chatting import Conversation
 from .evaluation import evaluate
-from .generation import answer, as_prompts, generate, load, stream_answer
+from .generation import Sampling, answer, as_prompts, load, longest_seen, prompt_ids, stream_answer, system_turn
 from .merging import merge_lora
+from .question_files import generate_file

@@ -1,26 +1,75 @@
-"""Let models answer: greedy or beam search for lists of questions, and a stream for a chat.
+"""Let models answer: greedy, by beam search or drawn at random, for lists of questions and as a stream for a chat.
 
-In comes the folder of a model, or of an adapter beside its base; out come texts. Questions are batched by length.
+In comes the folder of a model, or of an adapter beside its base; out come texts. Questions are batched by length, and
+no answer goes on beyond the positions that the model was made for.
 """
 
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from .. import artifacts
+from ..corpora import reading
 from ..errors import CourseError
 from ..parameter_budgeting import device_name
-from ..tokenizer_pruning import kept_as_found, load_tokenizer
+from ..tokenizer_pruning import encode_chats, load_tokenizer, plain
+from ..training import adapters
 from ..training.full_vs_lora_sft import conversation
-from ..training.running import attention, quiet_libraries
+from ..training.running import NEW_TOKENS, attention, quiet_libraries
 
-MAX_NEW_TOKENS = 80
 ADAPTER = "adapter_config.json"
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How an answer is found. Raises CourseError for values that make no sense.
+
+    ``temperature`` 0 takes the likeliest token each time (greedy), or searches with ``beams``. Above 0 tokens are
+    drawn, of the likeliest that make up ``top_p`` (nucleus sampling, Holtzman et al. 2020,
+    https://arxiv.org/abs/1904.09751). ``repetition_penalty`` divides the scores of tokens that the question or the
+    answer has already (Keskar et al. 2019, https://arxiv.org/abs/1909.05858); 1 is none, the reference project takes
+    1.4.
+    """
+
+    max_new_tokens: int = NEW_TOKENS
+    temperature: float = 0.0
+    top_p: float = 1.0
+    beams: int = 1
+    repetition_penalty: float = 1.0
+    seed: int = 42
+
+    def __post_init__(self):
+        if self.max_new_tokens < 1 or self.beams < 1:
+            raise CourseError("an answer has at least one token, and a search at least one beam")
+        if self.temperature < 0 or not 0 < self.top_p <= 1 or self.repetition_penalty <= 0:
+            raise CourseError("temperature is 0 or more, top_p between 0 and 1, repetition_penalty above 0")
+        if self.temperature and self.beams > 1:
+            raise CourseError("tokens are drawn (temperature above 0) or searched for (several beams), not both")
+
+    @classmethod
+    def of(cls, model, **given) -> "Sampling":
+        """What is given and not None, else what the model's ``generation_config.json`` says, else the defaults."""
+        config, names = model.generation_config, {"beams": "num_beams"}
+        told = {field.name: getattr(config, names.get(field.name, field.name), None) for field in fields(cls)}
+        if not config.do_sample:
+            told |= {"temperature": None, "top_p": None}
+        told |= {name: value for name, value in given.items() if value is not None}
+        return cls(**{name: value for name, value in told.items() if value is not None})
+
+    @property
+    def options(self) -> dict:
+        """The arguments of ``model.generate``, but for the number of new tokens."""
+        drawn = {"do_sample": True, "temperature": self.temperature, "top_p": self.top_p, "top_k": 0}
+        how = drawn if self.temperature else {"do_sample": False}
+        return {"num_beams": self.beams, "repetition_penalty": self.repetition_penalty, **how}
 
 
 def load(folder: Path):
     """-> (model in evaluation mode, tokenizer) of a model folder, or of an adapter folder with its base. Loads
-    safetensors from local files alone. Raises CourseError when the folder holds no model."""
+    safetensors from local files alone. Raises CourseError when the folder holds no model, or an adapter whose base is
+    not the one it was trained on."""
     from peft import PeftModel
     from transformers import AutoModelForCausalLM
 
@@ -30,6 +79,8 @@ def load(folder: Path):
     base = folder / json.loads(adapter.read_text())["base_model_name_or_path"] if adapter.is_file() else folder
     if not (base / "config.json").is_file():
         raise CourseError(f"{name}: its base model {artifacts.shown(base)} is missing: pretrain it again")
+    if adapter.is_file():
+        adapters.check(folder, base)
     how = {"local_files_only": True, "use_safetensors": True, "attn_implementation": attention()}
     with quiet_libraries():
         model = AutoModelForCausalLM.from_pretrained(base, **how)
@@ -39,73 +90,123 @@ def load(folder: Path):
 
 
 def as_prompts(tokenizer, questions: Sequence[str | list[dict]], chat: bool) -> list[str]:
-    """Prompts in the chat template; a question may be a text, or a conversation that ends with the user. A base model
-    never learned to chat: it gets the bare question behind what stands between two documents of its training, the
-    end-of-text token; it has met no other beginning."""
+    """Prompts in the chat template, to be read; a question may be a text, or a conversation that ends with the user. A
+    base model never learned to chat: it gets the bare question behind what stands between two documents of its
+    training, the end-of-text token; it has met no other beginning."""
     if not chat:
         return [tokenizer.eos_token + (q if isinstance(q, str) else q[-1]["content"]) for q in questions]
     how = {"tokenize": False, "add_generation_prompt": True}
-    chats = [conversation(question) if isinstance(question, str) else question for question in questions]
-    return [tokenizer.apply_chat_template(chat, **how) for chat in chats]
+    return [tokenizer.apply_chat_template(_turns(question), **how) for question in questions]
 
 
-def _asked(model, tokenizer, prompts: list[str], **options) -> dict:
-    """The arguments of ``model.generate`` for prompts as they stand; ids are int64 ``(prompts, longest)``."""
-    how = {"return_tensors": "pt", "padding": True, "add_special_tokens": False, "return_token_type_ids": False}
-    with kept_as_found(tokenizer):
-        tokenizer.padding_side = "left"  # so that every prompt ends where its answer begins
-        batch = tokenizer(prompts, **how)
+def prompt_ids(tokenizer, questions: Sequence[str | list[dict]], chat: bool) -> list[list[int]]:
+    """The ids of the same prompts; what people write is text in them, even where it looks like a mark."""
+    if chat:
+        return [asked.ids for asked in encode_chats(tokenizer, list(map(_turns, questions)), reply=True)]
+    texts = [reading.LONE.sub("\ufffd", q if isinstance(q, str) else q[-1]["content"]) for q in questions]
+    encodings = plain(tokenizer).encode_batch_fast(texts, add_special_tokens=False)
+    return [[tokenizer.eos_token_id, *encoding.ids] for encoding in encodings]
+
+
+def _turns(question: str | list[dict]) -> list[dict]:
+    return conversation(question) if isinstance(question, str) else question
+
+
+def room(model, prompt: Sequence[int], sampling: Sampling) -> int:
+    """How many tokens an answer to a prompt may have. Raises CourseError where the prompt leaves no place for one."""
+    positions = model.config.max_position_embeddings
+    if len(prompt) >= positions:
+        raise CourseError(
+            f"a prompt of {len(prompt):,} tokens is too long: the model reads {positions:,} with its answer"
+        )
+    return min(sampling.max_new_tokens, positions - len(prompt))
+
+
+def _batch(model, tokenizer, prompts: list[list[int]]) -> dict:
+    """Prompts padded on the left, so that each ends where its answer begins: int64 ``(prompts, longest)``."""
+    import torch
+
+    longest = max(map(len, prompts))
+    ids = torch.full((len(prompts), longest), tokenizer.pad_token_id)
+    for row, prompt in zip(ids, prompts, strict=True):
+        row[longest - len(prompt) :] = torch.tensor(prompt)
+    lengths = torch.tensor([[len(prompt)] for prompt in prompts])
+    mask = (torch.arange(longest) >= longest - lengths).long()
     ends = {"pad_token_id": tokenizer.pad_token_id, "eos_token_id": tokenizer.eos_token_id}
-    return {**batch.to(model.device), **ends, **options, "do_sample": False}
+    return {"input_ids": ids.to(model.device), "attention_mask": mask.to(model.device), **ends}
+
+
+@contextmanager
+def _drawing(model, sampling: Sampling) -> Iterator[None]:
+    """Within this context tokens are drawn from the seed; the process' own random numbers are as before after it."""
+    import torch
+
+    with torch.random.fork_rng([model.device] if model.device.type == "cuda" else []), torch.inference_mode():
+        torch.manual_seed(sampling.seed)
+        with quiet_libraries():
+            yield
 
 
 def answer(
-    model, tokenizer, questions: Sequence[str | list[dict]], *, beams: int = 1, chat: bool = True,
-    batch_size: int = 128, max_new_tokens: int = MAX_NEW_TOKENS,
-) -> list[str]:  # fmt: skip
-    """The model's answers, greedy with one beam. Questions are batched by length, answers come in the asked order."""
-    import torch
-
-    prompts = as_prompts(tokenizer, questions, chat)
-    order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
-    answers, options = [""] * len(prompts), {"num_beams": beams, "max_new_tokens": max_new_tokens}
+    model, tokenizer, questions: Sequence[str | list[dict]], *, chat: bool = True, batch_size: int = 128, **settings
+) -> list[str]:
+    """The model's answers, in the asked order. ``settings`` are those of ``Sampling``; what is not given, the model's
+    ``generation_config.json`` says. Raises CourseError for a question that is longer than the model can read."""
+    sampling, prompts = Sampling.of(model, **settings), prompt_ids(tokenizer, questions, chat)
+    limits = [room(model, prompt, sampling) for prompt in prompts]
+    order, answers = sorted(range(len(prompts)), key=lambda i: len(prompts[i])), [""] * len(prompts)
     for start in range(0, len(order), batch_size):
         rows = order[start : start + batch_size]
-        batch = _asked(model, tokenizer, [prompts[i] for i in rows], **options)
-        with torch.inference_mode(), quiet_libraries():
-            ids = model.generate(**batch)[:, batch["input_ids"].shape[1] :]
-        for i, text in zip(rows, tokenizer.batch_decode(ids, skip_special_tokens=True), strict=True):
+        batch = _batch(model, tokenizer, [prompts[i] for i in rows])
+        longest = max(limits[i] for i in rows)
+        with _drawing(model, sampling):
+            ids = model.generate(**batch, **sampling.options, max_new_tokens=longest)[:, batch["input_ids"].shape[1] :]
+        # Each is cut where it would have ended alone.
+        ended = [row[: limits[i]] for i, row in zip(rows, ids, strict=True)]
+        for i, text in zip(rows, tokenizer.batch_decode(ended, skip_special_tokens=True), strict=True):
             answers[i] = text.strip()
     return answers
 
 
-def generate(model: Path, prompts: Sequence[str], *, beams: int = 1) -> list[str]:
-    """Load the model in a folder and answer each prompt."""
-    loaded, tokenizer = load(model)
-    return answer(loaded, tokenizer, prompts, beams=beams)
+def stream_answer(model, tokenizer, question: str | list[dict], **settings) -> Iterator[str]:
+    """The answer, piece by piece as it is generated; whoever stops listening stops the model."""
+    from threading import Event, Thread
 
+    from transformers import StoppingCriteriaList, TextIteratorStreamer
 
-def stream_answer(model, tokenizer, question: str) -> Iterator[str]:
-    """The greedy answer, piece by piece as it is generated."""
-    from threading import Thread
-
-    from transformers import TextIteratorStreamer
-
+    sampling = Sampling.of(model, **settings)
+    if sampling.beams > 1:
+        raise CourseError("a search with beams knows its answer only at the end: stream with one beam")
+    (prompt,), left, failure = prompt_ids(tokenizer, [question], chat=True), Event(), []
     streamer = TextIteratorStreamer(tokenizer, skip_prompt=True, skip_special_tokens=True)
-    prompts = as_prompts(tokenizer, [question], chat=True)
-    asked = _asked(model, tokenizer, prompts, max_new_tokens=MAX_NEW_TOKENS, streamer=streamer)
-    failure = []
+    asked = {**_batch(model, tokenizer, [prompt]), **sampling.options, "max_new_tokens": room(model, prompt, sampling)}
+    asked["stopping_criteria"] = StoppingCriteriaList([lambda ids, scores, **_: left.is_set()])
 
     def work() -> None:
         try:
-            model.generate(**asked)
+            with _drawing(model, sampling):
+                model.generate(**asked, streamer=streamer)
         except Exception as error:  # shown where the answer is read
             failure.append(error)
             streamer.end()
 
     worker = Thread(target=work, daemon=True)
     worker.start()
-    yield from filter(None, streamer)
-    worker.join()
+    try:
+        yield from filter(None, streamer)
+    finally:
+        left.set()
+        worker.join()
     if failure:
         raise failure[0]
+
+
+def longest_seen(folder: Path) -> int | None:
+    """Tokens of the longest conversation that a fine-tuned model of the course was trained on, if its folder says."""
+    manifest = artifacts.read_manifest(folder)
+    return manifest.summary.get("longest_conversation") if manifest else None
+
+
+def system_turn(text: str) -> list[dict]:
+    """The beginning of a conversation under a system turn; without a text, of one without."""
+    return [{"role": "system", "content": text}] if text else []
