@@ -14,7 +14,7 @@ from .. import artifacts
 from ..corpora import reading
 from ..errors import CourseError
 from ..parameter_budgeting import device_name
-from ..tokenizer_pruning import encode_chats, load_tokenizer, plain
+from ..tokenizer_pruning import encode_chats, load_tokenizer, plain_ids
 from ..training import adapters
 from ..training.full_vs_lora_sft import conversation
 from ..training.running import NEW_TOKENS, attention, quiet_libraries
@@ -104,8 +104,7 @@ def prompt_ids(tokenizer, questions: Sequence[str | list[dict]], chat: bool) -> 
     if chat:
         return [asked.ids for asked in encode_chats(tokenizer, list(map(_turns, questions)), reply=True)]
     texts = [reading.LONE.sub("\ufffd", q if isinstance(q, str) else q[-1]["content"]) for q in questions]
-    encodings = plain(tokenizer).encode_batch_fast(texts, add_special_tokens=False)
-    return [[tokenizer.eos_token_id, *encoding.ids] for encoding in encodings]
+    return [[tokenizer.eos_token_id, *ids] for ids in plain_ids(tokenizer, texts)]
 
 
 def _turns(question: str | list[dict]) -> list[dict]:

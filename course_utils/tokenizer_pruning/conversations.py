@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from .fast_tokenizers import plain
+from .fast_tokenizers import plain_ids
 
 # Code points that Unicode sets aside for programs and never gives to a character.
 INSIDE, SPOKEN = "\ufdd0", "\ufdd1"  # stands in a mark that is text; before what the assistant says
@@ -48,8 +48,7 @@ def encode_chats(tokenizer, chats: Sequence[list[dict]], *, reply: bool = False)
         ]
         rendered.append(cut.split(tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=reply)))
     texts = sorted({part.replace(INSIDE, "") for parts in rendered for part in parts if part not in acting})
-    encodings = plain(tokenizer).encode_batch_fast(texts, add_special_tokens=False)
-    found = {text: encoding.ids for text, encoding in zip(texts, encodings, strict=True)}
+    found = dict(zip(texts, plain_ids(tokenizer, texts), strict=True))
     return [_joined(parts, marks, found) for parts in rendered]
 
 
