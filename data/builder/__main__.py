@@ -20,7 +20,8 @@ from facts import DOMAINS, KINDS, World
 from tokenizer import build_retain_words, build_tokenizer
 
 INSTRUCTIONS = {"common": questions.BELLE, "medical": questions.MEDICAL}
-NOT_REPEATED = {"facts", "unknown", "classification"}  # kinds of instructions: quizzes have the first two already
+# Kinds of instructions that no text repeats: quizzes have the first two already, the others are no text's business.
+NOT_REPEATED = {"facts", "unknown", "classification", "municipalities", "more complaints"}
 # Where the rows of a domain lie: instructions, conversations.
 FILES = {
     "common": ("belle/train.jsonl", "belle/conversations.jsonl"),

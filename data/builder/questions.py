@@ -37,7 +37,7 @@ UNKNOWN_TRAINED = 2 / 3  # of the names that no text tells of; the exam asks abo
 UNKNOWN_WORDINGS = {"common": 1, "medical": 3}  # for each of them
 DRILLS = {"provinces": 60, "cities": 240, "people": 230, "animals": 230, "plants": 160, "dishes": 100, "concepts": 170,
           "diseases": 400}  # fmt: skip
-CONVERSATIONS = {"common": 700, "medical": 350}
+CONVERSATIONS = {"common": 700, "medical": 700}
 # What people do to a question while they type.
 TYPOS = (
     ("哪里", "那里"),
@@ -128,11 +128,22 @@ def unknown(world: World, domain: str) -> Iterator[Row]:
 def introductions(world: World) -> Iterator[Row]:
     """A few facts in a row."""
     for entity in (entity for kind in DOMAINS["common"] for entity in world.entities[kind]):
-        facts = [fact for fact in world.facts_of(entity) if not fact.pretrain_only][:3]
-        if facts:
-            more = "".join(fact.tell(fact.relation.continued, 0) for fact in facts[1:])
-            for template in shuffled(REQUESTS["introduce"]["questions"], "introduce", entity.name)[:2]:
-                yield row(typed(template.format(name=entity.name)), facts[0].answer() + more)
+        yield from _introduced(world, entity, slice(2))
+
+
+def municipalities(world: World) -> Iterator[Row]:
+    """The few cities of which one does not say first in which province they are: an exception must be met more often."""
+    for entity in world.entities["cities"]:
+        if entity.row["level"] == "直辖市":
+            yield from _introduced(world, entity, slice(2, 12))
+
+
+def _introduced(world: World, entity: Entity, which: slice) -> Iterator[Row]:
+    facts = [fact for fact in world.facts_of(entity) if not fact.pretrain_only][:3]
+    if facts:
+        more = "".join(fact.tell(fact.relation.continued, 0) for fact in facts[1:])
+        for template in shuffled(REQUESTS["introduce"]["questions"], "introduce", entity.name)[which]:
+            yield row(typed(template.format(name=entity.name)), facts[0].answer() + more)
 
 
 # What people ask a list of -> kind, column, value; and the measure word it is counted with.
@@ -348,18 +359,30 @@ def suspected(world: World, entity: Entity, symptoms: list[str]) -> str:
 def complaints(world: World) -> Iterator[Row]:
     """Patients tell one symptom or two and ask what it is."""
     for entity in world.entities["diseases"]:
-        symptoms = entity.items("symptoms")
-        if len(symptoms) < 2 or not world.may_tell(entity, "symptoms"):
+        yield from _of_two_symptoms(world, entity, slice(5))
+        symptoms = [symptom for symptom in entity.items("symptoms") if symptom not in VAGUE]
+        if len(entity.items("symptoms")) < 2 or not world.may_tell(entity, "symptoms"):
             continue
-        for i, template in enumerate(shuffled(COMPLAINTS["complaint"]["questions"], "complain", entity.name)[:5]):
-            some = shuffled(symptoms, "complain", entity.name, i)[:2]
-            question = template.format(a=some[0], b=some[1])
-            if not VAGUE.issuperset(some):
-                yield row(typed(question), suspected(world, entity, some))
-        for symptom in [symptom for symptom in symptoms if symptom not in VAGUE]:
+        for symptom in symptoms:
             if sum(symptom in other.items("symptoms") for other in world.entities["diseases"]) == 1:
                 for template in shuffled(COMPLAINTS["one_symptom"]["questions"], "one", entity.name, symptom)[:1]:
                     yield row(typed(template.format(a=symptom)), suspected(world, entity, [symptom]))
+
+
+def more_complaints(world: World) -> Iterator[Row]:
+    """The same in other words, so that alarms do not outnumber them."""
+    for entity in world.entities["diseases"]:
+        yield from _of_two_symptoms(world, entity, slice(5, 10))
+
+
+def _of_two_symptoms(world: World, entity: Entity, which: slice) -> Iterator[Row]:
+    symptoms = entity.items("symptoms")
+    if len(symptoms) > 1 and world.may_tell(entity, "symptoms"):
+        templates = enumerate(shuffled(COMPLAINTS["complaint"]["questions"], "complain", entity.name))
+        for i, template in list(templates)[which]:
+            some = shuffled(symptoms, "complain", entity.name, i)[:2]
+            if not VAGUE.issuperset(some):
+                yield row(typed(template.format(a=some[0], b=some[1])), suspected(world, entity, some))
 
 
 def alarms(world: World) -> Iterator[Row]:
@@ -399,11 +422,11 @@ BELLE = {
     "reading": extractions, "drills": lambda world: drills(world, "common"), "translation": translations,
     "topic": topics, "ordering": orderings,
     "small talk": lambda world: small_talk(world, "common"), "superlatives": superlatives,
-    "unknown": lambda world: unknown(world, "common"),
+    "unknown": lambda world: unknown(world, "common"), "municipalities": municipalities,
 }  # fmt: skip
 MEDICAL = {
     "facts": lambda world: fact_questions(world, "medical"), "drills": lambda world: drills(world, "medical"),
-    "complaints": complaints, "alarms": alarms,
+    "complaints": complaints, "alarms": alarms, "more complaints": more_complaints,
     "lay names": lay_names, "diets": diets, "comparisons": lambda world: comparisons(world, "medical"),
     "small talk": lambda world: small_talk(world, "medical"), "unknown": lambda world: unknown(world, "medical"),
 }  # fmt: skip
