@@ -316,20 +316,21 @@ def generate(
         raise CourseError("an empty question: there is nothing to answer")
     loaded, tokenizer = merge_and_chat.load(folder)
     chats = [[*merge_and_chat.system_turn(system), {"role": "user", "content": prompt}] for prompt in asked]
-    if note := length_note(folder, tokenizer, chats):
+    if note := length_note(folder, loaded, tokenizer, chats):
         print(note, file=sys.stderr)
     for prompt, text in zip(asked, merge_and_chat.answer(loaded, tokenizer, chats, **how), strict=True):
         console.print(prompt, style="bold", markup=False, soft_wrap=True)
         console.print(text, markup=False, soft_wrap=True)
 
 
-def length_note(folder: Path, tokenizer, chats: list[list[dict]]) -> str:
-    """What to say of prompts that are longer than any conversation of fine-tuning; "" for none."""
+def length_note(folder: Path, model, tokenizer, chats: list[list[dict]]) -> str:
+    """What to say of prompts that are longer than any conversation of fine-tuning; "" for none, and where the model
+    cannot read them at all."""
     seen, longest = (
         merge_and_chat.longest_seen(folder),
         max(map(len, merge_and_chat.prompt_ids(tokenizer, chats, True))),
     )
-    if seen is None or longest <= seen:
+    if seen is None or not seen < longest < model.config.max_position_embeddings:
         return ""
     return f"note: {longest} tokens; fine-tuning saw {seen} at most, answers to longer prompts are worse"
 

@@ -74,7 +74,7 @@ def exam(world: World, taken: dict[str, Taken], texts: dict[str, list[str]]) -> 
     for alarm in COMPLAINTS["alarm"]:
         if alarm.get("exam"):
             for question in alarm["questions"]:
-                yield _row(question, "medical", "alarm", "new", answers=["120", "医生", "就医", "急诊", "医院"])
+                yield _row(question, "medical", "alarm", "new", answers=["120", "就医", "急诊", "医院"])
     for question in REQUESTS["cannot"]["new_questions"]:
         yield _row(question, "common", "unknown", "new", answers=[DECLINED])
     for fact, (domain, makers) in requested.ASKED.items():
