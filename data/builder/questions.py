@@ -358,12 +358,9 @@ def suspected(world: World, entity: Entity, symptoms: list[str]) -> str:
 
 def complaints(world: World) -> Iterator[Row]:
     """Patients tell one symptom or two and ask what it is."""
-    for entity in world.entities["diseases"]:
+    for entity in _with_symptoms(world):
         yield from _of_two_symptoms(world, entity, slice(5))
-        symptoms = [symptom for symptom in entity.items("symptoms") if symptom not in VAGUE]
-        if len(entity.items("symptoms")) < 2 or not world.may_tell(entity, "symptoms"):
-            continue
-        for symptom in symptoms:
+        for symptom in [symptom for symptom in entity.items("symptoms") if symptom not in VAGUE]:
             if sum(symptom in other.items("symptoms") for other in world.entities["diseases"]) == 1:
                 for template in shuffled(COMPLAINTS["one_symptom"]["questions"], "one", entity.name, symptom)[:1]:
                     yield row(typed(template.format(a=symptom)), suspected(world, entity, [symptom]))
@@ -371,18 +368,22 @@ def complaints(world: World) -> Iterator[Row]:
 
 def more_complaints(world: World) -> Iterator[Row]:
     """The same in other words, so that alarms do not outnumber them."""
-    for entity in world.entities["diseases"]:
+    for entity in _with_symptoms(world):
         yield from _of_two_symptoms(world, entity, slice(5, 10))
 
 
+def _with_symptoms(world: World) -> list[Entity]:
+    """The illnesses of which fine-tuning may tell two symptoms or more."""
+    diseases = world.entities["diseases"]
+    return [e for e in diseases if len(e.items("symptoms")) > 1 and world.may_tell(e, "symptoms")]
+
+
 def _of_two_symptoms(world: World, entity: Entity, which: slice) -> Iterator[Row]:
-    symptoms = entity.items("symptoms")
-    if len(symptoms) > 1 and world.may_tell(entity, "symptoms"):
-        templates = enumerate(shuffled(COMPLAINTS["complaint"]["questions"], "complain", entity.name))
-        for i, template in list(templates)[which]:
-            some = shuffled(symptoms, "complain", entity.name, i)[:2]
-            if not VAGUE.issuperset(some):
-                yield row(typed(template.format(a=some[0], b=some[1])), suspected(world, entity, some))
+    templates = enumerate(shuffled(COMPLAINTS["complaint"]["questions"], "complain", entity.name))
+    for i, template in list(templates)[which]:
+        some = shuffled(entity.items("symptoms"), "complain", entity.name, i)[:2]
+        if not VAGUE.issuperset(some):
+            yield row(typed(template.format(a=some[0], b=some[1])), suspected(world, entity, some))
 
 
 def alarms(world: World) -> Iterator[Row]:
