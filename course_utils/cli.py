@@ -25,6 +25,7 @@ from .corpora import downloading
 from .errors import CourseError, Stopped
 from .merge_and_chat import evaluation
 from .notebooks import execute
+from .training.full_vs_lora_sft import conversation
 
 
 class Commands(TyperGroup):
@@ -315,7 +316,7 @@ def generate(
     if not all(asked):
         raise CourseError("an empty question: there is nothing to answer")
     loaded, tokenizer = merge_and_chat.load(folder)
-    chats = [[*merge_and_chat.system_turn(system), {"role": "user", "content": prompt}] for prompt in asked]
+    chats = [conversation(prompt, history=merge_and_chat.system_turn(system)) for prompt in asked]
     if note := length_note(folder, loaded, tokenizer, chats):
         print(note, file=sys.stderr)
     for prompt, text in zip(asked, merge_and_chat.answer(loaded, tokenizer, chats, **how), strict=True):
@@ -326,10 +327,8 @@ def generate(
 def length_note(folder: Path, model, tokenizer, chats: list[list[dict]]) -> str:
     """What to say of prompts that are longer than any conversation of fine-tuning; "" for none, and where the model
     cannot read them at all."""
-    seen, longest = (
-        merge_and_chat.longest_seen(folder),
-        max(map(len, merge_and_chat.prompt_ids(tokenizer, chats, True))),
-    )
+    seen = merge_and_chat.longest_seen(folder)
+    longest = max(map(len, merge_and_chat.prompt_ids(tokenizer, chats, True)))
     if seen is None or not seen < longest < model.config.max_position_embeddings:
         return ""
     return f"note: {longest} tokens; fine-tuning saw {seen} at most, answers to longer prompts are worse"

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from .. import artifacts
 from ..errors import CourseError
+from ..training.full_vs_lora_sft import conversation
 from .generation import Sampling, prompt_ids, stream_answer, system_turn
 
 ANSWER_SHARE = 4  # a quarter of the positions is kept free for an answer, if it may be so long
@@ -33,7 +34,7 @@ class Conversation:
     def ask(self, question: str) -> Iterator[str]:
         """The answer, piece by piece. It is remembered as far as it was heard. Raises CourseError for a question that
         is too long by itself; it is not remembered."""
-        head, turns = system_turn(self.system), [*self.turns, {"role": "user", "content": question}]
+        head, turns = system_turn(self.system), conversation(question, history=self.turns)
         sampling = Sampling.of(self.model, **self.settings)
         positions = self.model.config.max_position_embeddings
         free = min(sampling.max_new_tokens, positions // ANSWER_SHARE)
@@ -41,10 +42,6 @@ class Conversation:
         while len(turns) > len(head) + 1 and len(self._ids(turns)) + free > positions:
             turns = head + turns[len(head) + 2 :]
             forgotten += 1
-        if (size := len(self._ids(turns))) >= positions:
-            raise CourseError(
-                f"a question of {size:,} tokens is too long: the model reads {positions:,} with its answer"
-            )
         said = []
         try:
             for piece in stream_answer(self.model, self.tokenizer, turns, **self.settings):

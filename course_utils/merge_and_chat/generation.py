@@ -17,7 +17,7 @@ from ..parameter_budgeting import device_name
 from ..tokenizer_pruning import encode_chats, load_tokenizer, plain_ids
 from ..training import adapters
 from ..training.full_vs_lora_sft import conversation
-from ..training.running import NEW_TOKENS, attention, quiet_libraries
+from ..training.running import NEW_TOKENS, load_model, quiet_libraries
 
 ADAPTER = "adapter_config.json"
 
@@ -71,7 +71,6 @@ def load(folder: Path):
     safetensors from local files alone. Raises CourseError when the folder holds no model, or an adapter whose base is
     not the one it was trained on."""
     from peft import PeftModel
-    from transformers import AutoModelForCausalLM
 
     adapter, name = folder / ADAPTER, artifacts.shown(folder)
     if not adapter.is_file() and not (folder / "config.json").is_file():
@@ -81,10 +80,9 @@ def load(folder: Path):
         raise CourseError(f"{name}: its base model {artifacts.shown(base)} is missing: pretrain it again")
     if adapter.is_file():
         adapters.check(folder, base)
-    how = {"local_files_only": True, "use_safetensors": True, "attn_implementation": attention()}
-    with quiet_libraries():
-        model = AutoModelForCausalLM.from_pretrained(base, **how)
-        if adapter.is_file():
+    model = load_model(base)
+    if adapter.is_file():
+        with quiet_libraries():
             model = PeftModel.from_pretrained(model, folder, local_files_only=True)
     return model.to(device_name()).eval(), load_tokenizer(folder)
 

@@ -13,7 +13,7 @@ from ..tokenizer_pruning import encode_chats, load_tokenizer, save_tokenizer
 from ..training import adapters
 from ..training.full_vs_lora_sft import conversation
 from ..training.running import quiet_libraries
-from .generation import ADAPTER
+from .generation import ADAPTER, longest_seen
 
 LARGEST_DIFFERENCE = 1e-4  # of logits, which fp32 rounds to 1e-6 of their size
 PROBES = ("成都属于哪个省？", "感冒了吃什么好？", "Who are you?", "12+7=？", "世界上有许多城市、动物和植物。" * 4)
@@ -54,21 +54,15 @@ def merge_lora(base: Path, lora: Path, out: Path, *, force: bool = False) -> art
                 raise CourseError(f"merged, {name} gives other logits, by {difference:.2g}: nothing was written")
             merged.save_pretrained(folder)
             save_tokenizer(tokenizer, folder)
+        longest = longest_seen(lora)
         same = sum(one == other for (_, one), (_, other) in pairs)
         return {
             "parameters": merged.num_parameters(), "largest_logit_difference": float(f"{difference:.1e}"),
             "largest_logit": round(max(logits.abs().max().item() for logits, _ in before), 1),
-            "same_answers": f"{same} of {len(PROBES)}", **_handed_on(lora),
+            "same_answers": f"{same} of {len(PROBES)}", **({"longest_conversation": longest} if longest else {}),
         }  # fmt: skip
 
     return artifacts.build(out, make, stage="merge_and_chat/merge", settings={}, inputs=[base, lora], force=force)
-
-
-def _handed_on(lora: Path) -> dict:
-    """What is true of the merged model as it is of the adapter: how long its conversations were."""
-    manifest = artifacts.read_manifest(lora)
-    found = manifest.summary if manifest else {}
-    return {name: found[name] for name in ("longest_conversation",) if name in found}
 
 
 def _told(model, tokenizer) -> list[tuple]:

@@ -10,7 +10,7 @@ for Hugging Face, ``report`` proves that nothing broke, ``embedding_transfer`` m
 
 from .conversations import Chat, as_text, encode_chats
 from .embedding_transfer import carry_embeddings
-from .fast_tokenizers import bare, fast_tokenizer, kept_as_found, load_tokenizer, plain, plain_ids, save_tokenizer
+from .fast_tokenizers import bare, fast_tokenizer, kept_as_found, load_tokenizer, plain_ids, save_tokenizer
 from .packing import pack, pack_dataset, tokenize_dataset, tokenize_files
 from .pruning import add_words, is_wanted, merge_path, prune, prune_tokenizer, read_words, with_capitals
 from .report import read_report

@@ -152,13 +152,6 @@ def bare(tokenizer):
     return rust
 
 
-def plain(tokenizer):
-    """A copy of the Rust tokenizer behind a Hugging Face one to which ``</s>`` is four characters of text."""
-    rust = bare(tokenizer)
-    rust.encode_special_tokens = True
-    return rust
-
-
 def plain_ids(tokenizer, texts: Sequence[str]) -> list[list[int]]:
     """The ids of texts in which ``</s>`` is four characters of text, whatever calls have left in the tokenizer."""
     rust = tokenizer.backend_tokenizer

@@ -24,7 +24,7 @@ from .. import artifacts
 from ..corpora import loading, reading
 from ..errors import CourseError
 from ..progress import Line
-from .fast_tokenizers import load_tokenizer, plain
+from .fast_tokenizers import bare, load_tokenizer
 from .sentencepiece_models import SPACE
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Encoder:
     """
 
     def __init__(self, tokenizer):
-        self.rust = plain(tokenizer)
+        self.rust = bare(tokenizer)
         self.dtype = np.uint16 if len(tokenizer) <= 2**16 else np.uint32
         self.end = self.dtype(tokenizer.eos_token_id).tobytes()
         self.__setstate__({})
@@ -54,7 +54,7 @@ class Encoder:
 
     def __setstate__(self, state: dict) -> None:
         vars(self).update(state)
-        self.rust.encode_special_tokens = True  # which is lost on the way
+        self.rust.encode_special_tokens = True  # which is lost on the way to another process
         self._cut, self._ids = _cutter(self.rust), {}
         self._most = DOCUMENTS_AT_ONCE if _normalises(self.rust) else BITS_REMEMBERED  # where a bit is a whole document
 

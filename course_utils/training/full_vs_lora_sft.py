@@ -109,10 +109,9 @@ def _whole(chat: Chat, max_length: int) -> tuple[dict, bool]:
     ends = np.flatnonzero(spoken[:-1] & ~spoken[1:]) + 1  # of the answers, each with its mark
     fit = ends[ends <= max_length]
     size = int(fit[-1]) if len(fit) else 0
-    pairs = zip(chat.ids[:size], chat.spoken[:size], strict=True)
-    return {"input_ids": chat.ids[:size], "labels": [i if says else IGNORED for i, says in pairs]}, len(fit) == len(
-        ends
-    )
+    ids = chat.ids[:size]
+    labels = [i if says else IGNORED for i, says in zip(ids, chat.spoken[:size], strict=True)]
+    return {"input_ids": ids, "labels": labels}, len(fit) == len(ends)
 
 
 def _encode_table(table, tokenizer, max_length: int):

@@ -47,14 +47,16 @@ def attention() -> str:
 
 
 def load_model(folder: Path, *, bits: int = 0):
-    """A trained Llama, to be trained on; with ``bits`` 4 or 8 its linear layers are held in so many a weight, frozen.
-    Raises CourseError where the package for that is missing."""
-    from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+    """A trained Llama, to be asked or trained on; with ``bits`` 4 or 8 its linear layers are held in so many a weight,
+    frozen. Raises CourseError where the package for that is missing."""
+    from transformers import AutoModelForCausalLM
 
     how = {"local_files_only": True, "use_safetensors": True, "attn_implementation": attention()}
     if bits:
         if not importlib.util.find_spec("bitsandbytes"):
             raise CourseError(f"bits = {bits} needs the package bitsandbytes: install it, or set bits = 0")
+        from transformers import BitsAndBytesConfig
+
         small = {"bnb_4bit_quant_type": "nf4", "bnb_4bit_use_double_quant": True, "bnb_4bit_compute_dtype": "bfloat16"}
         how["quantization_config"] = BitsAndBytesConfig(load_in_4bit=bits == 4, load_in_8bit=bits == 8, **small)
     with quiet_libraries():
