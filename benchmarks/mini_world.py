@@ -1,4 +1,4 @@
-"""What teaches the mini model most for its time? Accuracy of the exam against seconds of training.
+"""What teaches the mini model most for its time? Accuracy of the exam against compute and seconds of training.
 
 Each arm changes one thing of the cpu-mini profile, walks the road from the data to the common, fully fine-tuned model
 in a folder of its own, and lets it answer the exam's common questions.
@@ -20,7 +20,9 @@ import results
 from course_utils import profiles, road, steps
 from course_utils.corpora import read_jsonl
 from course_utils.merge_and_chat import evaluation, generation
+from course_utils.parameter_budgeting import flops_per_token
 from course_utils.profiles import Profile
+from course_utils.training import losses
 from course_utils.training.full_vs_lora_sft import conversation
 
 NEEDED = ("wiki_cleaning", "deduplication", "tokenizer_pruning")
@@ -46,7 +48,9 @@ ARMS = {
     "one layer, twice as wide inside": shape(num_hidden_layers=1, intermediate_size=1024),
     "a third narrower": shape(hidden_size=192),
     "embeddings not tied": shape(tie_word_embeddings=False),
+    "a third narrower, half the batch": lambda profile: shape(hidden_size=192)(pretraining(batch_size=4)(profile)),
     "half the batch": pretraining(batch_size=4),
+    "half the batch, 0.6 of the reading": pretraining(batch_size=4, epochs=0.6),
     "twice the rate": pretraining(learning_rate=4e-3),
     "embeddings at the rate of the rest": pretraining(embedding_learning_rate=2e-3),
     "cosine": pretraining(schedule="cosine"),
@@ -66,8 +70,10 @@ def measure(name: str, profile: Profile) -> dict:
     exam = [row for row in read_jsonl(profile.evaluation) if row["domain"] == "common"]
     asked = [conversation(row["question"], history=row["history"]) for row in exam]
     board = evaluation.score(exam, generation.answer(model, tokenizer, asked))
+    flops = flops_per_token(profile.model, losses.CANDIDATES, profile.pretraining.block_size)
     return {
         "arm": name, "parameters": base.summary["parameters"], "tokens": base.summary["tokens_seen"],
+        "pretraining_teraflop": round(base.summary["tokens_seen"] * flops / 1e12, 1),
         "pretraining_seconds": base.seconds, "fine_tuning_seconds": tuned.seconds,
         "held_out_loss": round(math.log(base.summary["held_out_perplexity"]), 3),
         **{split: board[f"common {split}"] for split in SHOWN},

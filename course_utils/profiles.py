@@ -59,7 +59,7 @@ class Training:
     schedule: str = "cosine"
     optimizer: str = "adamw"
     precision: str = "auto"
-    seed: int = 42  # of first weights, order and dropout
+    seed: int = 42  # of first weights, of what is drawn, of order and dropout
     # How this machine gets there: memory and speed.
     loss: str = "plain"
     gradient_checkpointing: bool = False

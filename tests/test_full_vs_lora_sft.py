@@ -137,15 +137,17 @@ def test_rows_become_a_dataset_and_unusable_ones_are_counted(tokenizer, tmp_path
 def test_texts_to_replay_are_blocks_of_the_base_in_which_every_token_counts(walked, tokenizer, tmp_path):
     profile, _ = walked
     blocks, _ = pretraining.training_blocks(profile, "medical", tokenizer, tmp_path)
-    drawn = full_vs_lora_sft.texts_to_replay(profile, "medical", tokenizer, 20, tmp_path)
+    drawn = full_vs_lora_sft.texts_to_replay(profile, "medical", tokenizer, 20, tmp_path, seed=1)
     assert len(drawn) == 20 and drawn["length"][:] == [profile.pretraining.block_size] * 20
     assert all(row["labels"] == row["input_ids"] for row in drawn)
     read = set(map(tuple, blocks["input_ids"][:]))
     assert all(tuple(ids) in read for ids in drawn["input_ids"][:])
     assert drawn["input_ids"][:] != blocks["input_ids"][:20], "drawn at random"
-    again = full_vs_lora_sft.texts_to_replay(profile, "medical", tokenizer, 20, tmp_path / "again")
+    again = full_vs_lora_sft.texts_to_replay(profile, "medical", tokenizer, 20, tmp_path / "again", seed=1)
     assert again["input_ids"][:] == drawn["input_ids"][:]
-    assert len(full_vs_lora_sft.texts_to_replay(profile, "medical", tokenizer, 10**6, tmp_path)) == len(blocks)
+    others = full_vs_lora_sft.texts_to_replay(profile, "medical", tokenizer, 20, tmp_path, seed=2)
+    assert others["input_ids"][:] != drawn["input_ids"][:]
+    assert len(full_vs_lora_sft.texts_to_replay(profile, "medical", tokenizer, 10**6, tmp_path, seed=1)) == len(blocks)
 
 
 def test_fine_tuning_reads_a_share_of_texts_among_the_conversations(walked, tokenizer, tmp_path):

@@ -154,12 +154,12 @@ def encode_dataset(
     return encoded.select(np.flatnonzero(length)).remove_columns("whole"), left_out
 
 
-def texts_to_replay(profile: Profile, corpus: str, tokenizer, count: int, folder: Path) -> "Dataset":
+def texts_to_replay(profile: Profile, corpus: str, tokenizer, count: int, folder: Path, *, seed: int) -> "Dataset":
     """Blocks that the base model of ``corpus`` read, as rows of ``encode_dataset`` in which every token counts: at most
     ``count``, drawn at random."""
     blocks, _ = pretraining.training_blocks(profile, corpus, tokenizer, folder)
-    drawn = np.random.default_rng(running.SEED).permutation(len(blocks))[:count]
-    mark = artifacts.fingerprint("replay", {"blocks": blocks._fingerprint, "count": count}, {})
+    drawn = np.random.default_rng(seed).permutation(len(blocks))[:count]
+    mark = artifacts.fingerprint("replay", {"blocks": blocks._fingerprint, "count": count, "seed": seed}, {})
     options = {"title": "texts to replay", "fingerprint": mark, "features": _features()}
     return loading.mapped(blocks.select(drawn), _read_again, folder, **options)
 
@@ -241,7 +241,8 @@ def fine_tune(profile: Profile, base: str, method: str, *, force: bool = False) 
         if settings.replay:
             with running.together().main_process_first():
                 count = round(settings.replay * len(train))
-                train = concatenate_datasets([train, texts_to_replay(profile, base, tokenizer, count, data)])
+                texts = texts_to_replay(profile, base, tokenizer, count, data, seed=settings.seed)
+                train = concatenate_datasets([train, texts])
         tokens = sum(train["length"][:])
         loss = running.train(
             model, tokenizer, train, held_out, settings, folder, title=f"fine-tuning {base}, {method}",

@@ -52,7 +52,7 @@ def training_blocks(profile: Profile, corpus: str, tokenizer, folder: Path) -> t
             whole, rest = divmod(often, 1)
             part += [blocks] * int(whole)
             if rest:
-                order = np.random.default_rng(running.SEED).permutation(len(blocks))
+                order = np.random.default_rng(profile.pretraining.seed).permutation(len(blocks))
                 part.append(blocks.select(order[: round(rest * len(blocks))]))
     if not any(map(len, train)) or not any(map(len, held_out)):
         raise CourseError(f"the corpora of profile {profile.name} are too small for blocks of {size} tokens")
