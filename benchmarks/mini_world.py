@@ -48,7 +48,6 @@ ARMS = {
     "one layer, twice as wide inside": shape(num_hidden_layers=1, intermediate_size=1024),
     "a third narrower": shape(hidden_size=192),
     "embeddings not tied": shape(tie_word_embeddings=False),
-    "a third narrower, half the batch": lambda profile: shape(hidden_size=192)(pretraining(batch_size=4)(profile)),
     "half the batch": pretraining(batch_size=4),
     "half the batch, 0.6 of the reading": pretraining(batch_size=4, epochs=0.6),
     "twice the rate": pretraining(learning_rate=4e-3),
