@@ -87,9 +87,7 @@ def main() -> None:
             row = measure(name, ARMS[name](replace(profiles.load("cpu-mini"), artifacts=Path(folder))))
         found.append(row)
         print(*(f"{key} {value}" for key, value in row.items()), sep=" · ", flush=True)
-        earlier = results.read("mini_world") if (results.FOLDER / "mini_world.json").exists() else []
-        mine = next((run["rows"] for run in earlier if run["device"] == results.device()), [])
-        kept = [row for row in mine if row["arm"] not in {row["arm"] for row in found}]
+        kept = [row for row in results.rows_here("mini_world") if row["arm"] not in {row["arm"] for row in found}]
         results.write("mini_world", {"profile": "cpu-mini"}, [*kept, *found])
 
 

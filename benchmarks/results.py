@@ -4,7 +4,12 @@ import datetime
 import importlib.metadata
 import json
 import platform
+import sys
+from collections.abc import Callable
 from pathlib import Path
+
+from course_utils import artifacts
+from course_utils.errors import CourseError
 
 FOLDER = Path(__file__).with_name("results")
 
@@ -30,11 +35,25 @@ def write(name: str, settings: dict, rows: list[dict]) -> Path:
         "device": here, "date": datetime.date.today().isoformat(), "versions": versions, "settings": settings,
         "rows": rows,
     }  # fmt: skip
-    FOLDER.mkdir(exist_ok=True)
-    path.write_text(json.dumps([*others, run], ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    artifacts.write_text(path, json.dumps([*others, run], ensure_ascii=False, indent=1) + "\n")  # whole after a kill
     return path
 
 
 def read(name: str) -> list[dict]:
     """The runs of a results file, one a device."""
     return json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def rows_here(name: str) -> list[dict]:
+    """The rows of this device in a results file; none where there is no file."""
+    runs = read(name) if (FOLDER / f"{name}.json").exists() else []
+    return next((run["rows"] for run in runs if run["device"] == device()), [])
+
+
+def run(main: Callable[[], None]) -> None:
+    """Call a script's main. What its user can put right is one line and exit code 2, as of the ``course`` command."""
+    try:
+        main()
+    except CourseError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
