@@ -404,6 +404,40 @@ def command_of_chat(talk: merge_and_chat.Conversation, profile: profiles.Profile
     raise CourseError(f"{name} is no command, or lacks its word; /help lists them")
 
 
+export = Typer(no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(export, name="export", help=f"{steps.NOTEBOOKS['merge_and_chat'][:2]} Models that travel: GGUF, a card.")
+Overwrite = Annotated[bool, Option("--force", help="write over what is there")]
+
+
+@export.command("gguf")
+def export_gguf(
+    model: Model = "common-full",
+    out: Annotated[Path | None, Option("-o", "--output", help="a .gguf file; a Modelfile comes beside it")] = None,
+    dtype: Annotated[str, Option(help="f32, or f16 for half the size")] = "f32", profile: Profile = CHOSEN,
+    force: Overwrite = False,
+) -> None:  # fmt: skip
+    """Write a model as one file for llama.cpp and Ollama, with its tokenizer and chat template."""
+    folder = model_folder(profile, model)
+    name = folder.resolve().name
+    out = out or profile.dir("merge_and_chat", f"{name}-gguf") / f"{name}.gguf"
+    counts = merge_and_chat.export_gguf(folder, out, dtype=dtype, force=force)
+    told = ", ".join(f"{what} {count:,}" for what, count in counts.items())
+    console.print(f"[green]✓[/] {escape(artifacts.shown(out))}  {told}", soft_wrap=True)
+
+
+@export.command("card")
+def export_card(
+    model: Model = "common-full",
+    out: Annotated[Path | None, Option("-o", "--output", help="default: README.md in the model's folder")] = None,
+    profile: Profile = CHOSEN, force: Overwrite = False,
+) -> None:  # fmt: skip
+    """Write a model card for the Hub: how the model was made, and how well it answers."""
+    folder = model_folder(profile, model)
+    out = out or folder / "README.md"
+    merge_and_chat.write_card(profile, folder, out, force=force)
+    console.print(f"[green]✓[/] {escape(artifacts.shown(out))}", soft_wrap=True)
+
+
 @command("merge_and_chat")
 def evaluate(profile: Profile = CHOSEN, force: Force = False) -> None:
     """Ask every model the evaluation questions and print the scoreboard."""

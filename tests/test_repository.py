@@ -27,7 +27,9 @@ def pins() -> dict[str, str]:
 
 def bounds() -> list[Requirement]:
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
-    extras = [line for group in project["optional-dependencies"].values() for line in group]
+    extras = project["optional-dependencies"]
+    extras.pop("llama-cpp")  # built from source: nobody's set-up should wait for it
+    extras = [line for group in extras.values() for line in group]
     return [Requirement(line) for line in [*project["dependencies"], *extras]]
 
 
