@@ -4,7 +4,7 @@ In come the base models, the fine-tuned models and the adapters; out go ``artifa
 models (plain folders in safetensors) and ``scoreboard`` with all answers.
 
 Read ``generation`` first (a model loaded, a question answered), then ``merging`` and ``evaluation``, the stages.
-``chatting`` remembers what was said, ``question_files`` answers a file.
+``chatting`` remembers what was said, ``question_files`` answers a file, ``serving`` other programs, ``web`` is a page.
 """
 
 from .chatting import Conversation
@@ -12,3 +12,5 @@ from .evaluation import evaluate
 from .generation import Sampling, answer, as_prompts, load, longest_seen, prompt_ids, stream_answer, system_turn
 from .merging import merge_lora
 from .question_files import generate_file
+from .serving import Server
+from .web import Page
