@@ -85,6 +85,27 @@ def model_folder(profile: profiles.Profile, name: str) -> Path:
     raise CourseError(f"no model {name!r}: name a folder or one of {', '.join(MODELS)}")
 
 
+def models_made(profile: profiles.Profile) -> list[str]:
+    """The names of the course's models that are there."""
+    names = []
+    for name in MODELS:
+        with suppress(CourseError):
+            model_folder(profile, name)
+            names.append(name)
+    return names
+
+
+def model_folders(profile: profiles.Profile, names: Iterable[str]) -> dict[str, Path]:
+    """Name -> folder of several models; a folder has its own name. Raises CourseError where two have the same."""
+    folders: dict[str, Path] = {}
+    for name in names:
+        folder = model_folder(profile, name).resolve()
+        name = name if name in MODELS else folder.name
+        if folders.setdefault(name, folder) != folder:
+            raise CourseError(f"two models are called {name!r}: rename the folder of one")
+    return folders
+
+
 def reporting(profile: profiles.Profile, report_to: str | None) -> profiles.Profile:
     """The profile with its trainings reported elsewhere, if that is asked for."""
     if report_to is None:
@@ -287,6 +308,7 @@ Penalty = Annotated[
     float | None, Option("--repetition-penalty", help="above 1 says nothing twice; the reference has 1.4")
 ]
 Seed = Annotated[int | None, Option(help="of what is drawn")]
+Port = Annotated[int, Option(min=0, max=65535, help="on 127.0.0.1; 0 is any free one")]
 System = Annotated[str, Option(help="a system turn, which comes first")]
 
 
@@ -345,11 +367,16 @@ CHAT_HELP = """/reset          forget what was said
 def chat(
     model: Model = "common-full", system: System = "", max_new_tokens: NewTokens = None,
     temperature: Temperature = None, top_p: TopP = None, repetition_penalty: Penalty = None, seed: Seed = None,
-    profile: Profile = CHOSEN,
+    web: Annotated[bool, Option("--web", help="on a page in the browser, with all models that are there")] = False,
+    port: Port = 7860, profile: Profile = CHOSEN,
 ) -> None:  # fmt: skip
     """Chat with a model in the terminal. It remembers what was said; Ctrl-C stops an answer, Ctrl-D ends the chat."""
     how = {"max_new_tokens": max_new_tokens, "temperature": temperature, "top_p": top_p,
            "repetition_penalty": repetition_penalty, "seed": seed}  # fmt: skip
+    if web:
+        page = merge_and_chat.Page(model_folders(profile, [model, *models_made(profile)]), port, system=system, **how)
+        console.print(f"the page: {page.url}  (Ctrl-C ends it)", markup=False, soft_wrap=True)
+        return page.run()
     talk = merge_and_chat.Conversation(*merge_and_chat.load(model_folder(profile, model)), system=system, **how)
     console.print(
         "它记得前面说过的话 (it remembers what was said); /help lists what you can do", style="dim", markup=False
@@ -436,6 +463,20 @@ def export_card(
     out = out or folder / "README.md"
     merge_and_chat.write_card(profile, folder, out, force=force)
     console.print(f"[green]✓[/] {escape(artifacts.shown(out))}", soft_wrap=True)
+
+
+@command("merge_and_chat")
+def serve(
+    models: Annotated[list[str] | None, Option("-m", "--model", help="one or several; default: all made")] = None,
+    port: Port = 8000, profile: Profile = CHOSEN,
+) -> None:  # fmt: skip
+    """Serve models on this computer in OpenAI's chat protocol, each loaded when it is first asked. Ctrl-C ends it."""
+    names = models or models_made(profile) or ["common-full"]
+    server = merge_and_chat.Server(model_folders(profile, names), port)
+    console.print(
+        f"serving {', '.join(server.models.folders)} at {server.url}  (Ctrl-C ends it)", markup=False, soft_wrap=True
+    )
+    server.run()
 
 
 @command("merge_and_chat")

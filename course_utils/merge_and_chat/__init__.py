@@ -4,8 +4,8 @@ In come the base models, the fine-tuned models and the adapters; out go ``artifa
 models (plain folders in safetensors) and ``scoreboard`` with all answers.
 
 Read ``generation`` first (a model loaded, a question answered), then ``merging`` and ``evaluation``, the stages.
-``chatting`` remembers what was said, ``question_files`` answers a file. ``exporting`` writes a model as GGUF,
-``model_cards`` tells what it is.
+``chatting`` remembers what was said, ``question_files`` answers a file, ``serving`` other programs, ``web`` is a page.
+``exporting`` writes a model as GGUF, ``model_cards`` tells what it is.
 """
 
 from .chatting import Conversation
@@ -15,3 +15,5 @@ from .generation import Sampling, answer, as_prompts, load, longest_seen, prompt
 from .merging import merge_lora
 from .model_cards import write_card
 from .question_files import generate_file
+from .serving import Server
+from .web import Page

@@ -60,10 +60,11 @@ class Sampling:
 
     @property
     def options(self) -> dict:
-        """The arguments of ``model.generate``, but for the number of new tokens."""
-        drawn = {"do_sample": True, "temperature": self.temperature, "top_p": self.top_p, "top_k": 0}
+        """The arguments of ``model.generate``, but for the number of new tokens. It refuses whole numbers, such as a
+        temperature of 1 in JSON, where a float belongs."""
+        drawn = {"do_sample": True, "temperature": float(self.temperature), "top_p": float(self.top_p), "top_k": 0}
         how = drawn if self.temperature else {"do_sample": False}
-        return {"num_beams": self.beams, "repetition_penalty": self.repetition_penalty, **how}
+        return {"num_beams": self.beams, "repetition_penalty": float(self.repetition_penalty), **how}
 
 
 def load(folder: Path):
@@ -165,8 +166,11 @@ def answer(
     return answers
 
 
-def stream_answer(model, tokenizer, question: str | list[dict], **settings) -> Iterator[str]:
-    """The answer, piece by piece as it is generated; whoever stops listening stops the model."""
+def stream_answer(
+    model, tokenizer, question: str | list[dict], *, ids: list[int] | None = None, **settings
+) -> Iterator[str]:
+    """The answer, piece by piece as it is generated; whoever stops listening stops the model. ``ids`` becomes the
+    answer's tokens, with the end mark if it came to it."""
     from threading import Event, Thread
 
     from transformers import StoppingCriteriaList, TextIteratorStreamer
@@ -177,7 +181,13 @@ def stream_answer(model, tokenizer, question: str | list[dict], **settings) -> I
     (prompt,), left, failure = prompt_ids(tokenizer, [question], chat=True), Event(), []
     streamer = TextIteratorStreamer(tokenizer, skip_prompt=True, skip_special_tokens=True)
     asked = {**_batch(model, tokenizer, [prompt]), **sampling.options, "max_new_tokens": room(model, prompt, sampling)}
-    asked["stopping_criteria"] = StoppingCriteriaList([lambda ids, scores, **_: left.is_set()])
+
+    def stops(so_far, scores, **_) -> bool:
+        if ids is not None:
+            ids[:] = so_far[0, len(prompt) :].tolist()
+        return left.is_set()
+
+    asked["stopping_criteria"] = StoppingCriteriaList([stops])
 
     def work() -> None:
         try:
