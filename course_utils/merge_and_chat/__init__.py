@@ -4,7 +4,7 @@ In come the base models, the fine-tuned models and the adapters; out go ``artifa
 models (plain folders in safetensors) and ``scoreboard`` with all answers.
 
 Read ``generation`` first (a model loaded, a question answered), then ``merging`` and ``evaluation``, the stages.
-``chatting`` remembers what was said, ``question_files`` answers a file.
+``board`` says how sure their figures are. ``chatting`` remembers what was said, ``question_files`` answers a file.
 """
 
 from .chatting import Conversation
