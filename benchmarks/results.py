@@ -3,27 +3,15 @@
 import datetime
 import importlib.metadata
 import json
-import platform
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from course_utils import artifacts
 from course_utils.errors import CourseError
+from course_utils.parameter_budgeting import device_title as device
 
 FOLDER = Path(__file__).with_name("results")
-
-
-def device() -> str:
-    """The GPU's name, or the processor's with its cores and whether it multiplies bfloat16."""
-    import torch
-
-    from course_utils import processes
-    from course_utils.parameter_budgeting import has_fast_bf16
-
-    if torch.cuda.is_available():
-        return torch.cuda.get_device_name()
-    return f"{processes.cores()} CPU cores ({platform.machine()}), {'with' if has_fast_bf16() else 'without'} bf16"
 
 
 def write(name: str, settings: dict, rows: list[dict]) -> Path:

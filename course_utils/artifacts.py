@@ -296,7 +296,7 @@ def build(
             if work.exists() and not resumable:
                 shutil.rmtree(work)
             _open(work, out, {"stage": stage, "settings": settings, "inputs": hashes})
-            what = Manifest(stage, settings, hashes, {}, _versions(), 0.0, "", {}, layout)
+            what = Manifest(stage, settings, hashes, {}, versions(), 0.0, "", {}, layout)
             manifest = _make(work, make, what, (WORK, *scratch))
         _replace_folder(work, out)
         _remove(*(out / name for name in (WORK, *scratch)))
@@ -443,7 +443,8 @@ def _hash_files(folder: Path, skip: Collection[str] = ()) -> dict[str, str]:
     return {name.as_posix(): digest(path) for path, name in names.items() if name.parts[0] not in skip}
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """Of Python and of the libraries that can change what a stage writes."""
     found = {"python": platform.python_version()}
     for name in RECORDED_PACKAGES:
         with suppress(importlib.metadata.PackageNotFoundError):

@@ -23,7 +23,7 @@ from typer.core import TyperGroup
 from . import artifacts, merge_and_chat, processes, profiles, road, steps, tokenizer_pruning, training, wiki_cleaning
 from .corpora import downloading
 from .errors import CourseError, Stopped
-from .merge_and_chat import evaluation
+from .merge_and_chat import board
 from .notebooks import execute
 from .training.full_vs_lora_sft import conversation
 
@@ -144,17 +144,13 @@ def print_unfinished(found: list[artifacts.Unfinished], states: list[road.State]
         console.print(text, soft_wrap=True, markup=False)
 
 
-def print_board(profile: profiles.Profile) -> None:
-    """The scoreboard, two tables a domain: models by fact and wording, then by what else the exam asks; per cent."""
-    board = evaluation.read_board(profile.dir("merge_and_chat", "scoreboard"))
-    facts, wordings = evaluation.FACT_NAMES, evaluation.WORDING_NAMES
-    known = {f"{fact} {wording}": f"{facts[fact]},\n{wordings[wording]}" for fact, wording in evaluation.SPLITS}
-    for domain in profile.instructions:
-        for title, splits in (("right answers", known), ("manners", evaluation.OTHER_SPLITS)):
-            rows = []
-            for name, marks in board.items():
-                rows.append([name, *(f"{100 * marks[f'{domain} {split}']:.0f}" for split in splits)])
-            print_table(f"{domain} questions: {title}, %", ["model", *splits.values()], rows, justify="right")
+def print_board(folder: Path) -> None:
+    """The tables of a board: shares with their intervals, how models answer, how well they foretell text."""
+    found, place = board.read(folder), escape(artifacts.shown(folder))
+    for title, columns, rows in board.tables(found):
+        print_table(title, columns, rows, justify="right")
+    told = f"{found['exam']['questions']:,} questions, {found['device']}; board.json, board.md, board.png: {place}"
+    console.print(told, soft_wrap=True)
 
 
 @command("start")
@@ -480,17 +476,32 @@ def serve(
 
 
 @command("merge_and_chat")
-def evaluate(profile: Profile = CHOSEN, force: Force = False) -> None:
-    """Ask every model the evaluation questions and print the scoreboard."""
-    road.do(steps.step("merge_and_chat", "scoreboard"), profile, force=force)
-    print_board(profile)
+def evaluate(
+    models: Annotated[list[str] | None, Option("-m", "--model", help="a name or folder; may be repeated")] = None,
+    out: Annotated[Path | None, Option("-o", "--output", help="folder for the board of -m")] = None,
+    profile: Profile = CHOSEN, force: Force = False,
+) -> None:  # fmt: skip
+    """Ask models the evaluation questions and print the board. Without -m: every model of the profile."""
+    folder = profile.dir("merge_and_chat", "scoreboard")
+    if models:
+        titles = (name if name in MODELS else artifacts.shown(Path(name)) for name in models)
+        named = {title: model_folder(profile, name) for title, name in zip(titles, models, strict=True)}
+        if len(named) < len(models):
+            raise CourseError("two of the models have the same name: name each once, or rename a folder")
+        folder = out or folder.with_name("board-" + "+".join(Path(name).name for name in named))
+        merge_and_chat.evaluate(profile, named, folder, force=force)
+    elif out:
+        raise CourseError("-o goes with -m: the board of the whole profile has its own place")
+    else:
+        road.do(steps.step("merge_and_chat", "scoreboard"), profile, force=force)
+    print_board(folder)
 
 
 @app.command()
 def run(profile: Profile = CHOSEN, force: Force = False) -> None:
     """All stages in order, without notebooks. Stopped, it goes on where it was."""
     road.run(profile, force=force, report=print_step)
-    print_board(profile)
+    print_board(profile.dir("merge_and_chat", "scoreboard"))
     console.print(WHAT_NEXT, markup=False)
 
 
@@ -555,8 +566,8 @@ def notebooks(books: Annotated[list[Path], Argument(help="notebooks, in order")]
         seconds, claims = execute(book, profile)
         wrong += [f"✗ claim: {book.name}: {claim}" for claim in claims]
         console.print(f"{'[red]✗[/]' if claims else '[green]✓[/]'} {book.name}  [dim]{seconds:,.0f} s[/]")
-    if (profile.dir("merge_and_chat", "scoreboard") / artifacts.MANIFEST).exists():
-        print_board(profile)
+    if (scoreboard := profile.dir("merge_and_chat", "scoreboard") / "board.json").exists():
+        print_board(scoreboard.parent)
     console.print(f"The executed notebooks lie in {artifacts.shown(profile.dir('notebooks'))}.")
     for text in wrong:
         console.print(text, markup=False, soft_wrap=True)

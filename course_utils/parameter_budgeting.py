@@ -5,6 +5,7 @@ and the largest batch that fits. Every formula is a line of arithmetic that its 
 The one idea: a training step costs 6 FLOPs a weight and token, and a weight costs 16 bytes before any activation.
 """
 
+import platform
 import timeit
 import tomllib
 import warnings
@@ -13,7 +14,7 @@ from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from . import artifacts, corpora
+from . import artifacts, corpora, processes
 from .corpora.loading import HELD_OUT_EVERY
 from .profiles import ModelShape, Profile
 from .tokenizer_pruning import kept_as_found, load_tokenizer
@@ -334,6 +335,16 @@ def has_fast_bf16() -> bool:
     if torch.cuda.is_available():
         return torch.cuda.get_device_capability()[0] >= 8
     return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+
+
+def device_title() -> str:
+    """The GPU's name, or the processor's kind with its cores and whether it multiplies bfloat16."""
+    import torch
+
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    bf16 = "with" if has_fast_bf16() else "without"
+    return f"{processes.cores()} CPU cores ({platform.machine()}), {bf16} bf16"
 
 
 def measure_matmul_flops(size: int = 1024, repeats: int = 8) -> float:

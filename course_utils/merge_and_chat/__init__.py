@@ -4,8 +4,8 @@ In come the base models, the fine-tuned models and the adapters; out go ``artifa
 models (plain folders in safetensors) and ``scoreboard`` with all answers.
 
 Read ``generation`` first (a model loaded, a question answered), then ``merging`` and ``evaluation``, the stages.
-``chatting`` remembers what was said, ``question_files`` answers a file, ``serving`` other programs, ``web`` is a page.
-``exporting`` writes a model as GGUF, ``model_cards`` tells what it is.
+``board`` says how sure their figures are. ``chatting`` remembers what was said, ``question_files`` answers a file,
+``serving`` other programs, ``web`` is a page. ``exporting`` writes a model as GGUF, ``model_cards`` tells what it is.
 """
 
 from .chatting import Conversation

@@ -5,6 +5,7 @@ of right answers by domain (common, medical), by whether the fact was in fine-tu
 the wording: one that was trained, a new one, one of everyday speech. Beside it stands how often a model says that it
 does not know what no text told, and what it should know; how it does in a second turn; and its stability, the share of
 facts that it tells in all five wordings. The base models and one with random weights are on it as controls.
+``board`` adds to each share how sure it is, and what else the same answers show.
 """
 
 import json
@@ -15,12 +16,12 @@ from pathlib import Path
 from .. import artifacts
 from ..artifacts import require
 from ..corpora import read_jsonl
+from ..parameter_budgeting import device_name
 from ..profiles import Profile
-from ..progress import track
+from ..progress import say, track
 from ..tokenizer_pruning import load_tokenizer
-from ..training.full_vs_lora_sft import conversation
 from ..training.pretraining import make_model
-from . import generation
+from . import board, generation
 
 FACT_NAMES = {"seen": "asked in SFT", "pretrain_only": "only read"}
 WORDING_NAMES = {"seen": "trained wording", "new": "new wording", "everyday": "everyday wording"}
@@ -28,9 +29,10 @@ SPLITS = tuple((fact, phrasing) for fact in FACT_NAMES for phrasing in WORDING_N
 # What else the board has: the share of right answers, but for the two of stability and wrongly declined.
 OTHER_SPLITS = {
     "second turn": "second turn", "stable": "five wordings, all right", "unknown": "the unknown declined",
-    "declined": "the known declined",
+    "declined": "the known declined", **{kind: kind for kind in ("request", "manners", "complaint", "alarm")},
 }  # fmt: skip
-LORA_BEAMS = 1  # like the others: a board compares models, not searches
+TITLES = {f"{fact} {words}": f"{FACT_NAMES[fact]}, {WORDING_NAMES[words]}" for fact, words in SPLITS} | OTHER_SPLITS
+GREEDY = {"temperature": 0.0, "beams": 1, "repetition_penalty": 1.0}  # a board compares models, not searches
 ANSWER_TOKENS = 48  # longer than any answer that the questions ask for
 DECLINES = re.compile("不知道|不清楚|不了解|没(?:有)?(?:听说|读到|学)过")
 # 不是川菜: a plain negation just before what it names, in the same clause. 不仅, 不只 and 不但 are none.
@@ -73,72 +75,106 @@ def declines(answer: str) -> bool:
     return bool(DECLINES.search(answer))
 
 
-def models(profile: Profile) -> list[tuple[str, Path, bool, int]]:
-    """-> (name, folder, whether it learned to chat, beams) of every model on the board but the untrained one."""
-    rows = []
+def models(profile: Profile) -> list[tuple[str, Path | None, bool]]:
+    """-> (name, folder, whether it learned to chat) of every model on the scoreboard; the untrained has no folder."""
+    rows = [("untrained", None, True)]
     for base in profile.instructions:
-        rows.append((f"{base} base", require(profile, "pretraining", base), False, 1))
-        rows.append((f"{base} full", require(profile, "full_vs_lora_sft", f"{base}-full"), True, 1))
-        rows.append((f"{base} LoRA", require(profile, "merge_and_chat", f"{base}-merged"), True, LORA_BEAMS))
+        rows.append((f"{base} base", require(profile, "pretraining", base), False))
+        rows.append((f"{base} full", require(profile, "full_vs_lora_sft", f"{base}-full"), True))
+        rows.append((f"{base} LoRA", require(profile, "merge_and_chat", f"{base}-merged"), True))
     return rows
 
 
-def evaluate(profile: Profile, *, force: bool = False) -> artifacts.Manifest:
-    """Let every model of the profile answer the evaluation and the demonstration questions. Writes
-    ``merge_and_chat/scoreboard``: ``scoreboard.json`` and ``answers.jsonl``, one line a model and question."""
-    rows, tokenizer_folder = models(profile), require(profile, "tokenizer_pruning")
+def learned_to_chat(folder: Path) -> bool:
+    """Whether a model is asked in its chat template. A base model of the course has one and was never trained on it; a
+    model without one is asked as a base model, with a line."""
+    made, taught = artifacts.read_manifest(folder), bool(load_tokenizer(folder).chat_template)
+    if not taught:
+        say(f"{artifacts.shown(folder)} has no chat template: asked as a base model, behind its end-of-text token")
+    return taught and not (made and made.stage.startswith("pretraining/"))
+
+
+def evaluate(
+    profile: Profile, chosen: dict[str, Path] | None = None, out: Path | None = None, *, force: bool = False
+) -> artifacts.Manifest:
+    """Let every model of the profile answer the evaluation and the demonstration questions, or the ``chosen`` ones
+    (name -> folder of a model or adapter). Writes to ``merge_and_chat/scoreboard``, or to ``out``: ``answers.jsonl``,
+    one line a model and question, ``scoreboard.json``, and the files of ``board.write``. Raises CourseError where a
+    folder holds no model, or the profile's tokenizer or corpora are missing."""
+    weights = {name: _weights(folder) for name, folder in (chosen or {}).items()}
+    rows = [(name, path, learned_to_chat(path)) for name, path in (chosen or {}).items()] or models(profile)
+    read = [profile.evaluation, profile.demo_questions, require(profile, "deduplication")]
+    require(profile, "tokenizer_pruning")
 
     def make(folder: Path) -> dict:
         exam, demo = list(read_jsonl(profile.evaluation)), list(read_jsonl(profile.demo_questions))
-        questions, board = exam + demo, {}
-        asked = [conversation(row["question"], history=row.get("history", ())) for row in questions]
-        asked_models = [("untrained", None, True, 1), *rows]
+        texts, found, scores = board.held_out(profile), {}, {}
         with (folder / "answers.jsonl").open("w", encoding="utf-8") as file:
-            for name, path, chat, beams in track(asked_models, "asking the models", len(asked_models)):
-                if path is None:
-                    tokenizer = load_tokenizer(tokenizer_folder)
-                    model = make_model(profile.model, tokenizer).eval()
-                else:
-                    model, tokenizer = generation.load(path)
-                limit = 24 if not chat or path is None else ANSWER_TOKENS
-                answers = generation.answer(model, tokenizer, asked, beams=beams, chat=chat, max_new_tokens=limit)
-                board[name] = score(exam, answers[: len(exam)])
-                for row, text in zip(questions, answers, strict=True):
-                    right = is_right(text, row) if "answers" in row else None
-                    line = {"model": name, "question": row["question"], "answer": text, "right": right}
+            for name, path, chat in track(rows, "asking the models", len(rows)):
+                model, tokenizer = generation.load(path) if path else _untrained(profile)
+                how = {"chat": chat, "max_new_tokens": ANSWER_TOKENS if chat and path else 24}
+                answers, manner = board.examine(model, tokenizer, exam + demo, **how, **GREEDY)
+                right = {split: board.share(of) for split, of in marks(exam, answers[: len(exam)]).items()}
+                scores[name] = {split: figure["share"] for split, figure in right.items()}
+                foretold = board.foretell(model, tokenizer, texts, profile.pretraining.block_size)
+                figures = {
+                    f"{domain} {board.QUESTIONS}": {
+                        title: right[split] for kind, title in TITLES.items() if (split := f"{domain} {kind}") in right
+                    }
+                    for domain in profile.instructions
+                } | {"answers": manner, "held-out text": foretold}
+                shown = name if chat or not chosen else f"{name} (asked as base)"
+                found[shown] = {"weights": _weights(path) if path else {}, "chat": chat, "figures": figures}
+                for row, text in zip(exam + demo, answers, strict=True):
+                    mark = is_right(text, row) if "answers" in row else None
+                    line = {"model": name, "question": row["question"], "answer": text, "right": mark}
                     file.write(json.dumps(line, ensure_ascii=False) + "\n")
-        artifacts.write_json(folder / "scoreboard.json", board)
-        tuned = [name for name in board if "full" in name or "LoRA" in name]
-        return {name: board[name][f"{name.split()[0]} pretrain_only everyday"] for name in tuned}
+        artifacts.write_json(folder / "scoreboard.json", scores)
+        board.write(folder, {"questions": len(exam), "sha256": artifacts.digest(profile.evaluation)}, found)
+        tuned = [name for name in scores if not chosen and ("full" in name or "LoRA" in name)]
+        return {name: scores[name][f"{name.split()[0]} pretrain_only everyday"] for name in tuned}
 
     return artifacts.build(
-        profile.dir("merge_and_chat", "scoreboard"), make, stage="merge_and_chat/scoreboard",
-        settings={"lora_beams": LORA_BEAMS, "max_new_tokens": ANSWER_TOKENS},
-        inputs=[profile.evaluation, profile.demo_questions, *(path for _, path, _, _ in rows)], force=force,
+        out or profile.dir("merge_and_chat", "scoreboard"), make,
+        stage="merge_and_chat/board" if chosen else "merge_and_chat/scoreboard",
+        settings={**GREEDY, "max_new_tokens": ANSWER_TOKENS, "chosen": weights},
+        inputs=[*read, *(path for _, path, _ in rows if path)], force=force,
     )  # fmt: skip
 
 
+def _untrained(profile: Profile) -> tuple:
+    tokenizer = load_tokenizer(require(profile, "tokenizer_pruning"))
+    return make_model(profile.model, tokenizer).to(device_name()).eval(), tokenizer
+
+
+def _weights(folder: Path) -> dict[str, str]:
+    """File -> SHA-256 of a model's safetensors, and of an adapter's base, read anew."""
+    files = sorted(file for place in {folder, generation.base_of(folder)} for file in place.glob("*.safetensors"))
+    return {artifacts.shown(file): artifacts.digest(file) for file in files}
+
+
 def score(questions: list[dict], answers: list[str]) -> dict[str, float]:
-    """Share of right answers (0 … 1) in each split, named ``'<domain> <fact> <phrasing>'``, and of the rest by domain:
+    """Share of right answers (0 … 1) in each split of ``marks``."""
+    return {split: board.share(right)["share"] for split, right in marks(questions, answers).items()}
+
+
+def marks(questions: list[dict], answers: list[str]) -> dict[str, list[bool]]:
+    """Which answers are right, in each split, named ``'<domain> <fact> <phrasing>'``, and of the rest by domain:
     ``second turn``, ``unknown``, ``alarm``, ``manners``, ``stable`` (all wordings of a group right), ``declined`` (of
     what could be known)."""
     right, groups, declined = defaultdict(list), defaultdict(list), defaultdict(list)
     for question, answer in zip(questions, answers, strict=True):
         domain, fact, phrasing = question["domain"], question["fact"], question["phrasing"]
         mark = is_right(answer, question)
-        key = f"{domain} {fact} {phrasing}" if (fact, phrasing) in SPLITS else f"{domain} {_other(fact, phrasing)}"
-        right[key].append(mark)
+        kind = f"{fact} {phrasing}" if (fact, phrasing) in SPLITS else phrasing if phrasing in OTHER_SPLITS else fact
+        right[f"{domain} {kind}"].append(mark)
         if question.get("group"):
             groups[f"{domain} stable", question["group"]].append(mark)
         if fact in FACT_NAMES:
             declined[f"{domain} declined"].append(declines(answer))
-    for (key, _), marks in groups.items():
-        right[key].append(all(marks))
-    return {key: round(sum(marks) / len(marks), 4) for key, marks in (right | declined).items()}
-
-
-def _other(fact: str, phrasing: str) -> str:
-    return phrasing if phrasing == "second turn" else fact
+    for (key, _), found in groups.items():
+        right[key].append(all(found))
+    return right | declined
 
 
 def read_board(folder: Path) -> dict[str, dict[str, float]]:

@@ -73,19 +73,32 @@ def load(folder: Path):
     not the one it was trained on."""
     from peft import PeftModel
 
+    base = base_of(folder)
+    if base != folder:
+        adapters.check(folder, base)
+    model = load_model(base)
+    if base != folder:
+        with quiet_libraries():
+            model = PeftModel.from_pretrained(model, folder, local_files_only=True)
+    tokenizer = load_tokenizer(folder)
+    if tokenizer.eos_token is None:
+        raise CourseError(f"{artifacts.shown(folder)}: its tokenizer has no end-of-text token: no answer would end")
+    tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token  # many of others have none
+    return model.to(device_name()).eval(), tokenizer
+
+
+def base_of(folder: Path) -> Path:
+    """The folder of the model that an adapter is added to; of a model, its own. Raises CourseError where there is no
+    such model."""
     adapter, name = folder / ADAPTER, artifacts.shown(folder)
     if not adapter.is_file() and not (folder / "config.json").is_file():
         raise CourseError(f"{name} holds no model: name the folder of a trained model or adapter")
     base = folder / json.loads(adapter.read_text())["base_model_name_or_path"] if adapter.is_file() else folder
     if not (base / "config.json").is_file():
         raise CourseError(f"{name}: its base model {artifacts.shown(base)} is missing: pretrain it again")
-    if adapter.is_file():
-        adapters.check(folder, base)
-    model = load_model(base)
-    if adapter.is_file():
-        with quiet_libraries():
-            model = PeftModel.from_pretrained(model, folder, local_files_only=True)
-    return model.to(device_name()).eval(), load_tokenizer(folder)
+    if not any(folder.glob("tokenizer*")):
+        raise CourseError(f"{name} holds no tokenizer: copy its tokenizer's files there")
+    return base
 
 
 def as_prompts(tokenizer, questions: Sequence[str | list[dict]], chat: bool) -> list[str]:
@@ -150,20 +163,28 @@ def answer(
 ) -> list[str]:
     """The model's answers, in the asked order. ``settings`` are those of ``Sampling``; what is not given, the model's
     ``generation_config.json`` says. Raises CourseError for a question that is longer than the model can read."""
+    return [text for text, _ in answer_with_ids(model, tokenizer, questions, chat, batch_size, **settings)]
+
+
+def answer_with_ids(
+    model, tokenizer, questions: Sequence[str | list[dict]], chat: bool, batch_size: int = 128, **settings
+) -> list[tuple[str, list[int]]]:
+    """The same answers, each with its ids: they end with the end-of-text token, unless the limit cut them off."""
     sampling, prompts = Sampling.of(model, **settings), prompt_ids(tokenizer, questions, chat)
     limits = [room(model, prompt, sampling) for prompt in prompts]
-    order, answers = sorted(range(len(prompts)), key=lambda i: len(prompts[i])), [""] * len(prompts)
+    order, answers = sorted(range(len(prompts)), key=lambda i: len(prompts[i])), [[]] * len(prompts)
     for start in range(0, len(order), batch_size):
         rows = order[start : start + batch_size]
         batch = _batch(model, tokenizer, [prompts[i] for i in rows])
         longest = max(limits[i] for i in rows)
         with _drawing(model, sampling):
             ids = model.generate(**batch, **sampling.options, max_new_tokens=longest)[:, batch["input_ids"].shape[1] :]
-        # Each is cut where it would have ended alone.
-        ended = [row[: limits[i]] for i, row in zip(rows, ids, strict=True)]
-        for i, text in zip(rows, tokenizer.batch_decode(ended, skip_special_tokens=True), strict=True):
-            answers[i] = text.strip()
-    return answers
+        for i, row in zip(rows, ids.tolist(), strict=True):  # each is cut where it would have ended alone
+            row = row[: limits[i]]
+            end = row.index(tokenizer.eos_token_id) + 1 if tokenizer.eos_token_id in row else len(row)
+            answers[i] = row[:end]
+    texts = tokenizer.batch_decode(answers, skip_special_tokens=True)
+    return [(text.strip(), ids) for text, ids in zip(texts, answers, strict=True)]
 
 
 def stream_answer(
