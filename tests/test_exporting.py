@@ -292,7 +292,7 @@ def test_a_folder_from_elsewhere_gets_a_card_of_what_can_be_seen(folder, tmp_pat
 def test_a_card_shows_the_models_row_of_the_board(course, monkeypatch):
     profile, make = course
     tuned = make("full_vs_lora_sft", "common-full", [profile.baike[0]], {})
-    monkeypatch.setattr(evaluation, "models", lambda profile: [("common full", tuned, True, 1)])
+    monkeypatch.setattr(evaluation, "models", lambda profile: [("untrained", None, True), ("common full", tuned, True)])
     board = {"untrained": {"common seen new": 0.0}, "common full": {"common seen new": 0.876, "common declined": 0.02}}
     artifacts.build(profile.dir("merge_and_chat", "scoreboard"), stage="merge_and_chat/scoreboard", settings={},
                     make=lambda out: artifacts.write_json(out / "scoreboard.json", board), inputs=[tuned])  # fmt: skip

@@ -94,7 +94,7 @@ def test_profiles_are_data():
 
 def test_the_package_is_small():
     lines = {name: len(file.read_text(encoding="utf-8").splitlines()) for name, file in MODULES.items()}
-    assert sum(lines.values()) <= 9_300
+    assert sum(lines.values()) <= 10_400
     assert len([path for path in PACKAGE.iterdir() if path.name != "__pycache__"]) <= 20
     for name, file in MODULES.items():
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):

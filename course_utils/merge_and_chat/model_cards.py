@@ -131,7 +131,8 @@ def scores(profile: Profile, folder: Path) -> str:
     manifest = artifacts.read_manifest(board)
     if not manifest or manifest.inputs.get(artifacts.shown(folder)) != artifacts.sha256(folder):
         return f"That is {UNKNOWN}: the course's exam (`course evaluate`) was not held with it."
-    name = next(name for name, path, *_ in evaluation.models(profile) if path.resolve() == folder.resolve())
+    models = [(name, path) for name, path, _ in evaluation.models(profile) if path]
+    name = next(name for name, path in models if path.resolve() == folder.resolve())
     rows = (f"| {split} | {100 * share:.0f} |" for split, share in evaluation.read_board(board)[name].items())
     return "\n".join(["The course's exam, right answers (of `declined`: questions declined that it should know), %:",
                       "", "| questions | % |", "|---|---:|", *rows])  # fmt: skip
