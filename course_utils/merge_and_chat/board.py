@@ -6,6 +6,7 @@ given: beside it stands its 95 % interval. Where one model's share lies in the o
 """
 
 import datetime
+import importlib.util
 import json
 import math
 import time
@@ -19,6 +20,7 @@ from ..corpora import load_corpus
 from ..corpora.loading import HELD_OUT_EVERY
 from ..parameter_budgeting import device_title
 from ..profiles import Profile
+from ..progress import say
 from ..tokenizer_pruning import plain_ids
 from ..training.full_vs_lora_sft import conversation
 from .generation import answer_with_ids
@@ -132,7 +134,10 @@ def write(folder: Path, exam: dict, models: dict[str, dict]) -> None:
     artifacts.write_text(folder / "board.md", "\n\n".join(text) + "\n")
     titles = [title for title in next(iter(models.values()))["figures"] if QUESTIONS in title]
     panels = {f"{title}, %": {name: model["figures"][title] for name, model in models.items()} for title in titles}
-    plots.draw_shares(panels, folder / "board.png")
+    if importlib.util.find_spec("matplotlib"):
+        plots.draw_shares(panels, folder / "board.png")
+    else:  # a machine that trains may have none
+        say("no matplotlib: board.png is not drawn")
 
 
 def read(folder: Path) -> dict:
