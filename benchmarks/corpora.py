@@ -18,6 +18,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,7 @@ from course_utils import corpora, profiles
 from course_utils.corpora.loading import load_rows
 from course_utils.corpora.reading import plain_text
 from course_utils.tokenizer_pruning import fast_tokenizer, load_model, pack_dataset, prune, read_words, tokenize_dataset
-from course_utils.training.full_vs_lora_sft import encode_dataset, instruction
+from course_utils.training.full_vs_lora_sft import conversation, encode_dataset
 
 
 @contextmanager
@@ -142,13 +143,13 @@ def instructions(folder: Path, size: float) -> None:
     count = round(2_000_000 * size)
     write_instructions(path, count)
     with watched() as found:
-        rows, _ = encode_dataset(path, learned, 512, folder / "data")
+        rows, _ = encode_dataset([path], learned, 512, folder / "data", title="conversations")
     ours = len(rows) / found["seconds"]
     shown(f"{count:,} conversations, {path.stat().st_size / 1e6:,.0f} MB", found, f"{ours:,.0f} rows/s")
-    some = [instruction(row, "") for row, _ in zip(corpora.read_jsonl(path), range(20_000), strict=False)]
+    read = islice(corpora.read_jsonl(path), 20_000)
+    some = [conversation(row["instruction"], row["output"]) for row in read]
     with watched() as found:
-        for row in some:
-            chat = [{"role": "user", "content": row["question"]}, {"role": "assistant", "content": row["answer"]}]
+        for chat in some:
             learned.apply_chat_template(chat, return_dict=True, return_assistant_tokens_mask=True)
     theirs = len(some) / found["seconds"]
     shown(f"{len(some):,} of them one at a time", found, f"{theirs:,.0f} rows/s")

@@ -161,3 +161,13 @@ def test_an_installed_package_has_every_room_and_the_command(tmp_path):
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path / "installed", capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "wiki-clean" in done.stdout and (installed / "bin/course").exists()
+
+
+@pytest.mark.parametrize("script", sorted((PACKAGE.parent / "benchmarks").glob("*.py")), ids=lambda path: path.stem)
+def test_a_benchmark_imports_what_is_there(script):
+    """They run by hand, rarely: a name that is gone would be found months later."""
+    for node in ast.walk(ast.parse(script.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("course_utils"):
+            module = importlib.import_module(node.module)
+            for name in (alias.name for alias in node.names):
+                assert hasattr(module, name) or f"{node.module}.{name}" in MODULES, f"{node.module} has no {name}"

@@ -104,7 +104,7 @@ def test_a_disk_that_is_full_and_then_is_not(tokenizer_folder, whole, tmp_path):
     if mounted.returncode:
         pytest.skip("no right to mount a file system here")
     try:
-        (disk / "ballast").write_bytes(b"x" * 42_000_000)
+        (disk / "ballast").write_bytes(b"x" * 36_000_000)
         process = start(disk / "run", tokenizer, slow=0)
         wait_for(lambda: step_reached_quietly(disk / "run") > 2, process)
         with suppress(OSError), (disk / "more").open("wb", buffering=0) as more:  # to the brim
