@@ -417,6 +417,12 @@ def require(profile: Profile, stage: str, part: str = "") -> Path:
     raise CourseError(f"{shown(folder)} {state}: {makers}")
 
 
+def check_new(path: Path, force: bool) -> None:
+    """Raises CourseError where a file would be overwritten unasked."""
+    if path.exists() and not force:
+        raise CourseError(f"{shown(path)} exists: name another place, or write over it with --force")
+
+
 def check_writable(out: Path, stage: str) -> None:
     """Refuse to write over a folder that holds something else than an earlier result of the stage."""
     if out.is_file():

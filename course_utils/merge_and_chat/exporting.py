@@ -44,8 +44,8 @@ def export_gguf(folder: Path, out: Path, *, dtype: str = "f32", force: bool = Fa
     if dtype not in DTYPES:
         raise CourseError(f"unknown dtype {dtype!r}: choose {' or '.join(DTYPES)}")
     check_whole(folder)
-    check_new(out, force)
-    check_new(modelfile, force)
+    artifacts.check_new(out, force)
+    artifacts.check_new(modelfile, force)
     model, tokenizer = load(folder)
     fields, tensors = hyperparameters(model.config, name), {}
     for key, array, heads in weights(model, name):
@@ -78,12 +78,6 @@ def check_whole(folder: Path) -> None:
         raise CourseError(f"{name} is an adapter: merge it first (course merge-lora), and export the merged model")
     if not (folder / "config.json").is_file():
         raise CourseError(f"{name} holds no model: name the folder of a trained one")
-
-
-def check_new(path: Path, force: bool) -> None:
-    """Raises CourseError where a file would be overwritten unasked."""
-    if path.exists() and not force:
-        raise CourseError(f"{artifacts.shown(path)} exists: name another place, or write over it with --force")
 
 
 def hyperparameters(config, name: str) -> dict[str, int | float]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from .. import artifacts
 from ..profiles import Profile, artifacts_root
 from . import evaluation
-from .exporting import check_new, check_whole
+from .exporting import check_whole
 
 UNKNOWN = "not known"
 LICENCE = "apache-2.0"  # of data/, and so of what was made from it alone
@@ -56,7 +56,7 @@ print(chat([{{"role": "user", "content": "成都属于哪个省？"}}], max_new_
 def write_card(profile: Profile, folder: Path, out: Path, *, force: bool = False) -> None:
     """Write the card of a model. Raises CourseError for an adapter, and where ``out`` exists (unless ``force``)."""
     check_whole(folder)
-    check_new(out, force)
+    artifacts.check_new(out, force)
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     made, complete = history(folder)
     free = complete and all(name.startswith(("data/", "artifacts/")) for step in made for name in step.inputs)

@@ -42,8 +42,7 @@ def generate_file(
 ) -> dict[str, int]:
     """Answer the questions of a file. -> how many rows have an answer, and how many an error. Raises CourseError where
     ``out`` exists (unless ``force``) or the file cannot be read."""
-    if out.exists() and not force:
-        raise CourseError(f"{artifacts.shown(out)} exists: name another file, or write over it with --force")
+    artifacts.check_new(out, force)
     rows = list(chain.from_iterable(map(reading.objects, map(reading.Span, reading.files([questions])))))
     model, tokenizer = load(folder)
     sampling = Sampling.of(model, **settings)
