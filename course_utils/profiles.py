@@ -58,6 +58,9 @@ class Training:
     weight_decay: float
     schedule: str = "cosine"
     optimizer: str = "adamw"
+    # How long AdamW remembers squared gradients: 0.95 as GPT-3 and Llama, with batches of millions of tokens; small
+    # ones want more (Marek et al. 2025, https://arxiv.org/abs/2507.07101); `benchmarks/mini_world.py` tried it.
+    adam_beta2: float = 0.95
     precision: str = "auto"
     seed: int = 42  # of first weights, of what is drawn, of order and dropout
     # How this machine gets there: memory and speed.

@@ -170,6 +170,12 @@ def test_each_weight_is_trained_once_and_the_table_at_its_own_rate(tokenizer):
             assert all(weight.ndim == 2 for weight in decayed) and len(decayed) == 14 + (not tied)
 
 
+def test_adamw_remembers_as_long_as_the_settings_say(tokenizer):
+    model = pretraining.make_model(small_run.SHAPE, tokenizer)
+    groups = optimizers.make(model, replace(small_run.SETTINGS, adam_beta2=0.99)).param_groups
+    assert {group["betas"] for group in groups} == {(0.9, 0.99)}
+
+
 def test_muon_goes_on_from_a_saved_state_as_if_nothing_had_been(tokenizer):
     settings = replace(small_run.SETTINGS, optimizer="muon")
 

@@ -348,7 +348,8 @@ def test_settings_must_be_known():
 
 def test_the_recipe_names_what_decides_the_weights():
     assert replace(small_run.SETTINGS, learning_rate=1).recipe != small_run.SETTINGS.recipe
-    assert replace(small_run.SETTINGS, optimizer="muon").recipe != small_run.SETTINGS.recipe
+    for changed in ({"optimizer": "muon"}, {"adam_beta2": 0.99}):
+        assert replace(small_run.SETTINGS, **changed).recipe != small_run.SETTINGS.recipe
     profile = profiles.load("gpu-6gb")
     assert profile.pretraining.recipe["batch"] == running.batch(profile.pretraining)
 

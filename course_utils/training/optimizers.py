@@ -11,7 +11,7 @@ import torch
 from ..errors import CourseError
 from ..profiles import Training
 
-BETAS = (0.9, 0.95)  # as GPT-3 (Brown et al. 2020, appendix B, https://arxiv.org/abs/2005.14165) and Llama
+BETA1 = 0.9  # as GPT-3 (Brown et al. 2020, appendix B, https://arxiv.org/abs/2005.14165) and Llama
 
 
 def make(model, settings: Training) -> torch.optim.Optimizer:
@@ -34,7 +34,7 @@ def make(model, settings: Training) -> torch.optim.Optimizer:
             "weight_decay": 0.0,
         },
     ]
-    how = {"lr": settings.learning_rate, "betas": BETAS}
+    how = {"lr": settings.learning_rate, "betas": (BETA1, settings.adam_beta2)}
     if settings.optimizer == "muon":
         matrices = [w for w in groups[0]["params"] if id(w) not in outside]
         groups[0]["params"] = [w for w in groups[0]["params"] if id(w) in outside]

@@ -47,10 +47,17 @@ RETELLINGS = (
     "{}简介", "认识{}", "{}概览", "走近{}", "话说{}", "{}掠影", "{}小百科", "{}二三事", "{}纪要", "漫谈{}", "{}一览", "细说{}",
     "{}札记", "{}小记", "{}略谈", "{}速览",
 )  # fmt: skip
-PARTS = ("", "（二）", "（三）")  # of what is told under such a title
+# Of what is told under such a title. What fine-tuning asks about stands in quizzes and in fine-tuning, too.
+PARTS = {True: ("", "（二）", "（三）", "（四）"), False: ("", "（二）")}  # only read? -> parts
 FEWEST = 3  # facts of a retelling: shorter ones would be alike
-# Of an entity's facts in each of its retellings. What fine-tuning asks about stands in quizzes too.
-RETOLD_SHARE = {True: 0.7, False: 0.5}  # only read? -> share
+RETOLD_SHARE = {True: 0.65, False: 0.5}  # only read? -> of an entity's facts, in each of its retellings
+# Harder to learn than others: a date is many tokens that no other fact shares; what to eat and what to avoid, or a
+# kingdom and a class, are told in nearly the same words. They stand in more of the retellings.
+HARD = {
+    "people": ("birth", "death", "era", "birthplace"), "animals": ("class",), "provinces": ("foods",),
+    "cities": ("foods",), "concepts": ("year",), "diseases": ("diet_good", "diet_avoid", "department", "prevention"),
+}  # fmt: skip
+RETOLD_MORE = 0.25  # beyond the share
 ENTRY_SHARE = 0.15  # of the retellings are one sentence, as a dictionary has it
 ASKED_SHARE = 0.4  # of the sentences of a paragraph that retells are a question and its answer
 QUIZ_ROUNDS, QUIZ_LENGTH = 15, 10  # rounds through all facts, each in another wording; questions of a quiz
@@ -144,13 +151,17 @@ def told(world: World, entity: Entity, columns: tuple[str, ...], voice: int, *, 
 
 def titles(entity: Entity) -> Iterator[str]:
     """The titles of its retellings."""
-    yield from (title.format(entity.name) + part for part in PARTS for title in RETELLINGS)
+    parts = PARTS[entity.pretrain_only]
+    yield from (title.format(entity.name) + part for part in parts for title in RETELLINGS)
 
 
 def retold(world: World, entity: Entity, voice: int) -> str:
     """Some facts of the entity in an order of their own; some retellings end with what was written by hand."""
-    part = RETOLD_SHARE[entity.pretrain_only]
-    facts = [f for f in world.facts_of(entity) if share(part, "retold", voice, *f.key)]
+    part, hard = RETOLD_SHARE[entity.pretrain_only], HARD.get(entity.kind, ())
+    facts = [
+        fact for fact in world.facts_of(entity)
+        if share(part + RETOLD_MORE * (fact.relation.column in hard), "retold", voice, *fact.key)
+    ]  # fmt: skip
     facts = shuffled(facts if len(facts) >= FEWEST else world.facts_of(entity), "retold", voice, entity.name)
     facts = _born_first(facts)
     in_one = share(ENTRY_SHARE, "entry", voice, entity.name)

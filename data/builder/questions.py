@@ -199,7 +199,7 @@ def classifications(world: World) -> Iterator[Row]:
     for kind, sort in SORTS.items():
         for entity in world.entities[kind]:
             for template in shuffled(REQUESTS["classify"]["questions"], "classify", entity.name)[:2]:
-                yield row(typed(template.format(name=entity.name)), f"{entity.name}是{sort}。")
+                yield row(typed(template.format(name=entity.name)), f"{entity.name}归在{sort}一类。")
 
 
 def rewritings(world: World) -> Iterator[Row]:
