@@ -1,35 +1,44 @@
 """What teaches the mini model most for its time? Accuracy of the exam against compute and seconds of training.
 
-Each arm changes one thing of the cpu-mini profile, walks the road from the data to the common, fully fine-tuned model
-in a folder of its own, and lets it answer the exam's common questions.
+Each arm changes one thing of the cpu-mini profile, pretrains both base models, fine-tunes each by both methods in a
+folder of its own, and lets the four models sit the exam of their field. A seed changes first weights, what is drawn and
+all orders: two trainings that differ in nothing else are several points apart in a split, so a small difference of one
+pair is chance.
 
-    python benchmarks/mini_world.py [ARM …]      (five to fifteen minutes an arm; without names, all)
+    python benchmarks/mini_world.py [ARM …] [--seeds 42 43] [--jobs 1]   (17 minutes an arm and seed on two CPU cores)
 
-It adds its rows to results/mini_world.json. Nothing else should run beside it.
+Without names, all arms. It adds its rows to results/mini_world.json; one that is there is made anew. A row names the
+world, its data: figures of two worlds are not compared. Its seconds are a measure with one job alone, and nothing else
+beside it. Needs the profile's data stages: `course run`.
 """
 
+import argparse
 import math
-import sys
+import multiprocessing
+import statistics
 import tempfile
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 import results
 
-from course_utils import profiles, road, steps
+from course_utils import artifacts, profiles, steps
 from course_utils.corpora import read_jsonl
 from course_utils.merge_and_chat import evaluation, generation
 from course_utils.parameter_budgeting import flops_per_token
 from course_utils.profiles import Profile
-from course_utils.training import losses
-from course_utils.training.full_vs_lora_sft import conversation
+from course_utils.training import full_vs_lora_sft, losses, pretraining
 
-NEEDED = ("wiki_cleaning", "deduplication", "tokenizer_pruning")
-SHOWN = ("seen seen", "pretrain_only seen", "pretrain_only everyday", "stable", "unknown", "declined")
+NAME = "mini_world"
+LINKED = ("deduplication", "tokenizer_pruning")  # what training reads, the same for all arms
+SHOWN = ("seen seen", "pretrain_only seen", "pretrain_only new", "pretrain_only everyday", "stable", "unknown")
+TRAININGS = ("pretraining", "full", "lora")
 
 
-def pretraining(**changes: object) -> Callable[[Profile], Profile]:
+def reading(**changes: object) -> Callable[[Profile], Profile]:
     return lambda profile: replace(profile, pretraining=replace(profile.pretraining, **changes))
 
 
@@ -37,59 +46,157 @@ def shape(**changes: object) -> Callable[[Profile], Profile]:
     return lambda profile: replace(profile, model=replace(profile.model, **changes))
 
 
-def epochs(share: float) -> Callable[[Profile], Profile]:
-    return lambda profile: pretraining(epochs=share)(profile)
+def tuning(**changes: object) -> Callable[[Profile], Profile]:
+    """Of both methods."""
+    return lambda profile: replace(
+        profile, full=replace(profile.full, **changes), lora=replace(profile.lora, **changes)
+    )
+
+
+def both(*arms: Callable[[Profile], Profile]) -> Callable[[Profile], Profile]:
+    def changed(profile: Profile) -> Profile:
+        for arm in arms:
+            profile = arm(profile)
+        return profile
+
+    return changed
 
 
 ARMS = {
     "the profile": lambda profile: profile,
-    "half of the reading": epochs(0.5),
+    # how much is read, and in which steps
+    "half of the reading": reading(epochs=0.5),
+    "0.75 of the reading": reading(epochs=0.75),
+    "half the batch": reading(batch_size=4),
+    "half the batch, 0.6 of the reading": reading(batch_size=4, epochs=0.6),
+    "twice the batch": reading(batch_size=16),
+    "twice the batch, 1.5 times the rates": reading(batch_size=16, learning_rate=3e-3, embedding_learning_rate=24e-3),
+    "blocks of 64": reading(block_size=64, batch_size=16),
+    # rates
+    "half the rate": reading(learning_rate=1e-3),
+    "twice the rate": reading(learning_rate=4e-3),
+    "embeddings at half the rate": reading(embedding_learning_rate=8e-3),
+    "embeddings at twice the rate": reading(embedding_learning_rate=32e-3),
+    "embeddings at the rate of the rest": reading(embedding_learning_rate=2e-3),
+    "twice both rates": reading(learning_rate=4e-3, embedding_learning_rate=32e-3),
+    "cosine": reading(schedule="cosine"),
+    "second beta 0.95": both(reading(adam_beta2=0.95), tuning(adam_beta2=0.95)),
+    "no weight decay": reading(weight_decay=0.0),
+    "four times the weight decay": reading(weight_decay=0.2),
+    "Muon": reading(optimizer="muon", learning_rate=4e-3),
+    "Muon, twice the batch": reading(optimizer="muon", learning_rate=8e-3, batch_size=16),
+    "Muon, four times the batch": reading(
+        optimizer="muon", learning_rate=16e-3, embedding_learning_rate=24e-3, batch_size=32
+    ),
+    # shapes
     "three layers": shape(num_hidden_layers=3),
     "one layer, twice as wide inside": shape(num_hidden_layers=1, intermediate_size=1024),
-    "a third narrower": shape(hidden_size=192),
+    "twice as wide inside": shape(intermediate_size=1024),
+    "a quarter narrower": shape(hidden_size=192, intermediate_size=384),
+    "a quarter narrower, one layer more": shape(hidden_size=192, intermediate_size=384, num_hidden_layers=3),
+    "a quarter wider": shape(hidden_size=320, intermediate_size=640),
+    "two heads": shape(num_attention_heads=2),
+    "eight heads": shape(num_attention_heads=8),
+    "first weights of 0.02": shape(initializer_range=0.02),
     "embeddings not tied": shape(tie_word_embeddings=False),
-    "half the batch": pretraining(batch_size=4),
-    "half the batch, 0.6 of the reading": pretraining(batch_size=4, epochs=0.6),
-    "twice the rate": pretraining(learning_rate=4e-3),
-    "embeddings at the rate of the rest": pretraining(embedding_learning_rate=2e-3),
-    "cosine": pretraining(schedule="cosine"),
-    "two epochs of fine-tuning": lambda profile: replace(profile, full=replace(profile.full, epochs=2)),
-    "no replay": lambda profile: replace(profile, full=replace(profile.full, replay=0.0)),
+    # fine-tuning
+    "half of the fine-tuning": tuning(epochs=0.5),
+    "half of the fine-tuning in half batches": tuning(epochs=0.5, batch_size=16),
+    "two epochs of fine-tuning": tuning(epochs=2),
+    "fine-tuning by the sampled loss": tuning(loss="sampled"),
+    "fine-tuning in half batches": tuning(batch_size=16),
+    "no replay": tuning(replay=0.0),
+    "three times the replay": tuning(replay=0.3),
 }
 
 
-def measure(name: str, profile: Profile) -> dict:
-    """-> one row: what the arm learned, and how long it took."""
-    walk = {str(step): step for step in steps.STEPS}
-    for stage in NEEDED:
-        road.do(next(step for step in walk.values() if step.stage == stage), profile)
-    base = road.do(steps.step("pretraining", "common"), profile)
-    tuned = road.do(steps.step("full_vs_lora_sft", "common-full"), profile)
-    model, tokenizer = generation.load(profile.dir("full_vs_lora_sft", "common-full"))
-    exam = [row for row in read_jsonl(profile.evaluation) if row["domain"] == "common"]
-    asked = [conversation(row["question"], history=row["history"]) for row in exam]
-    board = evaluation.score(exam, generation.answer(model, tokenizer, asked))
-    flops = flops_per_token(profile.model, losses.CANDIDATES, profile.pretraining.block_size)
+def measure(name: str, seed: int) -> dict:
+    """-> one row: what the arm learned with this seed, and how long it took."""
+    profile = profiles.load("cpu-mini")
+    with tempfile.TemporaryDirectory() as folder:
+        own = ARMS[name](replace(profile, artifacts=Path(folder)))
+        for kind in TRAININGS:  # in one precision, so that devices can be compared
+            own = replace(own, **{kind: replace(getattr(own, kind), seed=seed, precision="fp32", report_to="none")})
+        for stage in LINKED:
+            own.dir(stage).parent.mkdir(exist_ok=True)
+            own.dir(stage).symlink_to(artifacts.require(profile, stage), target_is_directory=True)
+        bases = {base: pretraining.pretrain(own, base) for base in steps.CORPORA}
+        tuned = {
+            f"{base}-{method}": full_vs_lora_sft.fine_tune(own, base, method)
+            for base in steps.CORPORA for method in steps.METHODS
+        }  # fmt: skip
+        shares = {model: exam(own, model) for model in tuned}
+    flops = flops_per_token(own.model, losses.CANDIDATES, own.pretraining.block_size)
+    perplexity = {base: made.summary["held_out_perplexity"] for base, made in bases.items()}
     return {
-        "arm": name, "parameters": base.summary["parameters"], "tokens": base.summary["tokens_seen"],
-        "pretraining_teraflop": round(base.summary["tokens_seen"] * flops / 1e12, 1),
-        "pretraining_seconds": base.seconds, "fine_tuning_seconds": tuned.seconds,
-        "held_out_loss": round(math.log(base.summary["held_out_perplexity"]), 3),
-        **{split: board[f"common {split}"] for split in SHOWN},
+        "world": world(profile), "arm": name, "seed": seed, "parameters": bases["common"].summary["parameters"],
+        "tokens": sum(base.summary["tokens_seen"] for base in bases.values()),
+        "pretraining_teraflop": round(sum(base.summary["tokens_seen"] for base in bases.values()) * flops / 1e12, 1),
+        "pretraining_seconds": sum(base.seconds for base in bases.values()),
+        "fine_tuning_seconds": sum(model.seconds for model in tuned.values()),
+        "held_out_loss": {base: round(math.log(value), 3) for base, value in perplexity.items()},
+        "exam": shares,
     }  # fmt: skip
 
 
+def world(profile: Profile) -> str:
+    """A short name for what the models learn from and are asked."""
+    files = *profile.baike, *profile.medical, *chain(*profile.instructions.values()), profile.evaluation
+    return artifacts.fingerprint(NAME, {}, {str(path): artifacts.sha256(path) for path in files})[:8]
+
+
+def exam(profile: Profile, model: str) -> dict[str, float]:
+    """-> split -> share, of a model in its field."""
+    field = model.split("-")[0]
+    rows = [row for row in read_jsonl(profile.evaluation) if row["domain"] == field]
+    loaded = generation.load(profile.dir("full_vs_lora_sft", model))
+    asked = [full_vs_lora_sft.conversation(row["question"], history=row["history"]) for row in rows]
+    answers = generation.answer(*loaded, asked, max_new_tokens=evaluation.ANSWER_TOKENS)
+    board = evaluation.score(rows, answers)
+    return {split.removeprefix(f"{field} "): share for split, share in board.items()}
+
+
+def show(rows: list[dict]) -> None:
+    """Print the arms of this world: accuracy in percent, the mean of seeds, of common full, common
+    LoRA, medical full and medical LoRA."""
+    print("\n| arm | seeds | Tflop | pretraining, fine-tuning |", " | ".join(SHOWN), "|")
+    print("|---" * (4 + len(SHOWN)) + "|")
+    here = world(profiles.load("cpu-mini"))
+    for name in ARMS:
+        if found := [row for row in rows if (row.get("world"), row["arm"]) == (here, name)]:
+            shares = (
+                "/".join(f"{100 * statistics.fmean(row['exam'][model][split] for row in found):.0f}"
+                         for model in found[0]["exam"]) for split in SHOWN
+            )  # fmt: skip
+            seconds = (
+                statistics.fmean(row[f"{kind}_seconds"] for row in found) for kind in ("pretraining", "fine_tuning")
+            )
+            took = ", ".join(f"{value:.0f} s" for value in seconds)
+            print(f"| {name} | {len(found)} | {found[0]['pretraining_teraflop']} | {took} |", " | ".join(shares), "|")
+
+
 def main() -> None:
-    names = sys.argv[1:] or list(ARMS)
-    found = []
-    for name in names:
-        with tempfile.TemporaryDirectory() as folder:
-            row = measure(name, ARMS[name](replace(profiles.load("cpu-mini"), artifacts=Path(folder))))
-        found.append(row)
-        print(*(f"{key} {value}" for key, value in row.items()), sep=" · ", flush=True)
-        kept = [row for row in results.rows_here("mini_world") if row["arm"] not in {row["arm"] for row in found}]
-        results.write("mini_world", {"profile": "cpu-mini"}, [*kept, *found])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("arms", nargs="*", metavar="ARM", help="; ".join(ARMS))
+    parser.add_argument("--seeds", nargs="+", type=int, default=[42])
+    parser.add_argument("--jobs", type=int, default=1, help="trainings side by side, for a GPU that one does not fill")
+    chosen = parser.parse_args()
+    if strange := set(chosen.arms) - set(ARMS):
+        parser.error(f"no arm is called {', '.join(map(repr, strange))}")
+    wanted = [(name, seed) for seed in chosen.seeds for name in chosen.arms or ARMS]
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(chosen.jobs, mp_context=spawn, max_tasks_per_child=1) as pool:
+        for done in as_completed([pool.submit(measure, *which) for which in wanted]):
+            row = done.result()
+            print(*(f"{name} {value}" for name, value in row.items()), sep=" · ", flush=True)
+            kept = [other for other in results.rows_here(NAME) if key(other) != key(row)]
+            results.write(NAME, {"profile": "cpu-mini"}, [*kept, row])
+    show(results.rows_here(NAME))
+
+
+def key(row: dict) -> tuple:
+    return row.get("world"), row["arm"], row.get("seed", 42)
 
 
 if __name__ == "__main__":
-    main()
+    results.run(main)

@@ -23,8 +23,15 @@ def write(name: str, settings: dict, rows: list[dict]) -> Path:
         "device": here, "date": datetime.date.today().isoformat(), "versions": versions, "settings": settings,
         "rows": rows,
     }  # fmt: skip
-    artifacts.write_text(path, json.dumps([*others, run], ensure_ascii=False, indent=1) + "\n")  # whole after a kill
+    artifacts.write_text(path, "[\n" + ",\n".join(map(_text, [*others, run])) + "\n]\n")  # whole after a kill
     return path
+
+
+def _text(run: dict) -> str:
+    """A run as JSON, a line for each of its rows."""
+    rows = ",\n  ".join(json.dumps(row, ensure_ascii=False) for row in run["rows"])
+    head = json.dumps({name: value for name, value in run.items() if name != "rows"}, ensure_ascii=False, indent=1)
+    return f'{head[:-2]},\n "rows": [\n  {rows}\n ]\n}}'
 
 
 def read(name: str) -> list[dict]:
