@@ -12,6 +12,7 @@ NOTEBOOKS = {
     "wiki_cleaning": "01_wiki_cleaning",
     "deduplication": "01_wiki_cleaning",
     "tokenizer_pruning": "02_tokenizer_pruning",
+    "llama_by_hand": "03_llama_by_hand",
     "parameter_budgeting": "03_parameter_budgeting",
     "pretraining": "04_pretraining",
     "full_vs_lora_sft": "05_full_vs_lora_sft",
