@@ -135,7 +135,7 @@ def municipalities(world: World) -> Iterator[Row]:
     """The few cities of which one does not say first in which province they are: an exception must be met more often."""
     for entity in world.entities["cities"]:
         if entity.row["level"] == "直辖市":
-            yield from _introduced(world, entity, slice(2, 12))
+            yield from _introduced(world, entity, slice(2, 30))
 
 
 def _introduced(world: World, entity: Entity, which: slice) -> Iterator[Row]:
@@ -166,14 +166,26 @@ def listings(world: World) -> Iterator[Row]:
     for group in GROUPS:
         names = members(world, group)
         for n in (2, 3, 4, 5):
-            for i, template in enumerate(shuffled(REQUESTS["list"]["questions"], "list", group, n)[:14]):
-                some = shuffled(names, "list", group, n, i)[:n]
-                if len(some) == n:
-                    counted = f"{n}{MEASURES.get(group, '种')}"
-                    yield row(typed(template.format(n=counted, group=group)), "、".join(some) + "。")
+            yield from _listed(names, group, n, slice(14))
         for i, template in enumerate(shuffled(REQUESTS["list_any"]["questions"], "list", group)[:14]):
             if len(names) > 2:
                 yield row(typed(template.format(group=group)), "、".join(shuffled(names, "any", group, i)[:3]) + "。")
+
+
+def longer_listings(world: World) -> Iterator[Row]:
+    """That a list has as many entries as were asked for, and different ones, is learned slowly: long ones come oftener."""
+    for group in GROUPS:
+        for n in (4, 5):
+            yield from _listed(members(world, group), group, n, slice(14, 28))
+
+
+def _listed(names: list[str], group: str, n: int, which: slice) -> Iterator[Row]:
+    order = shuffled(REQUESTS["list"]["questions"], "list", group, n)
+    for i in range(len(order))[which]:
+        some = shuffled(names, "list", group, n, i)[:n]
+        if len(some) == n:
+            counted = f"{n}{MEASURES.get(group, '种')}"
+            yield row(typed(order[i].format(n=counted, group=group)), "、".join(some) + "。")
 
 
 COMPARED = {"class": "animals", "province": "cities", "family": "plants", "cuisine": "dishes", "occupation": "people",
@@ -424,6 +436,7 @@ BELLE = {
     "topic": topics, "ordering": orderings,
     "small talk": lambda world: small_talk(world, "common"), "superlatives": superlatives,
     "unknown": lambda world: unknown(world, "common"), "municipalities": municipalities,
+    "longer lists": longer_listings,
 }  # fmt: skip
 MEDICAL = {
     "facts": lambda world: fact_questions(world, "medical"), "drills": lambda world: drills(world, "medical"),
