@@ -13,10 +13,10 @@ NOTEBOOKS = {
     "deduplication": "01_wiki_cleaning",
     "tokenizer_pruning": "02_tokenizer_pruning",
     "llama_by_hand": "03_llama_by_hand",
-    "parameter_budgeting": "03_parameter_budgeting",
-    "pretraining": "04_pretraining",
-    "full_vs_lora_sft": "05_full_vs_lora_sft",
-    "merge_and_chat": "06_merge_and_chat",
+    "parameter_budgeting": "04_parameter_budgeting",
+    "pretraining": "05_pretraining",
+    "full_vs_lora_sft": "06_full_vs_lora_sft",
+    "merge_and_chat": "07_merge_and_chat",
 }
 # Stages whose files have changed their form since the first version of the course, and the number of the form.
 LAYOUTS = {"deduplication": 2}
