@@ -20,10 +20,9 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 import results
+import trials
 
 from course_utils import artifacts, profiles, steps
-from course_utils.corpora import read_jsonl
-from course_utils.merge_and_chat import evaluation, generation
 from course_utils.profiles import Profile
 from course_utils.training import full_vs_lora_sft, running
 
@@ -88,20 +87,14 @@ def measure(profile: Profile, cell: Cell) -> dict:
     """Train a cell in a folder of its own, and let it sit the exam of its base. -> its row."""
     with tempfile.TemporaryDirectory() as folder:
         own = replace(arm(profile, cell), artifacts=Path(folder))
-        for stage in LINKED:
-            own.dir(stage).parent.mkdir(exist_ok=True)
-            own.dir(stage).symlink_to(profile.dir(stage), target_is_directory=True)
-        tuned = full_vs_lora_sft.fine_tune(own, cell.base, cell.method)
-        out = own.dir("full_vs_lora_sft", f"{cell.base}-{cell.method}")
-        done, (model, tokenizer) = running.read_log(out)[-1]["step"], generation.load(out)
-        exam = [row for row in read_jsonl(profile.evaluation) if row["domain"] == cell.base]
-        asked = [full_vs_lora_sft.conversation(row["question"], history=row["history"]) for row in exam]
-        answers = generation.answer(model, tokenizer, asked, max_new_tokens=evaluation.ANSWER_TOKENS)
-    board = evaluation.score(exam, answers)
+        trials.link(profile, own, LINKED)
+        tuned, name = full_vs_lora_sft.fine_tune(own, cell.base, cell.method), f"{cell.base}-{cell.method}"
+        done = running.read_log(own.dir("full_vs_lora_sft", name))[-1]["step"]
+        shares = trials.exam(own, name)
     return {
         **asdict(cell), "alpha": own.lora.alpha if cell.rank else 0, "steps": done, "seconds": tuned.seconds,
         "held_out_loss": tuned.summary["held_out_loss"],
-        **{split.removeprefix(f"{cell.base} "): share for split, share in board.items()},
+        **shares,
     }  # fmt: skip
 
 

@@ -20,14 +20,14 @@ import tempfile
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
 import results
+import trials
 
 from course_utils import artifacts, profiles, steps
-from course_utils.corpora import read_jsonl
-from course_utils.merge_and_chat import evaluation, generation
 from course_utils.parameter_budgeting import flops_per_token
 from course_utils.profiles import Profile
 from course_utils.training import full_vs_lora_sft, losses, pretraining
@@ -38,29 +38,12 @@ SHOWN = ("seen seen", "pretrain_only seen", "pretrain_only new", "pretrain_only 
 TRAININGS = ("pretraining", "full", "lora")
 
 
-def reading(**changes: object) -> Callable[[Profile], Profile]:
-    return lambda profile: replace(profile, pretraining=replace(profile.pretraining, **changes))
+def changed(*kinds: str, **changes: object) -> Callable[[Profile], Profile]:
+    """An arm: the same changes in these settings of a profile."""
+    return lambda profile: replace(profile, **{kind: replace(getattr(profile, kind), **changes) for kind in kinds})
 
 
-def shape(**changes: object) -> Callable[[Profile], Profile]:
-    return lambda profile: replace(profile, model=replace(profile.model, **changes))
-
-
-def tuning(**changes: object) -> Callable[[Profile], Profile]:
-    """Of both methods."""
-    return lambda profile: replace(
-        profile, full=replace(profile.full, **changes), lora=replace(profile.lora, **changes)
-    )
-
-
-def both(*arms: Callable[[Profile], Profile]) -> Callable[[Profile], Profile]:
-    def changed(profile: Profile) -> Profile:
-        for arm in arms:
-            profile = arm(profile)
-        return profile
-
-    return changed
-
+reading, tuning, shape = (partial(changed, *kinds) for kinds in (("pretraining",), ("full", "lora"), ("model",)))
 
 ARMS = {
     "the profile": lambda profile: profile,
@@ -80,7 +63,7 @@ ARMS = {
     "embeddings at the rate of the rest": reading(embedding_learning_rate=2e-3),
     "twice both rates": reading(learning_rate=4e-3, embedding_learning_rate=32e-3),
     "cosine": reading(schedule="cosine"),
-    "second beta 0.95": both(reading(adam_beta2=0.95), tuning(adam_beta2=0.95)),
+    "second beta 0.95": changed(*TRAININGS, adam_beta2=0.95),
     "no weight decay": reading(weight_decay=0.0),
     "four times the weight decay": reading(weight_decay=0.2),
     "Muon": reading(optimizer="muon", learning_rate=4e-3),
@@ -114,24 +97,21 @@ def measure(name: str, seed: int) -> dict:
     """-> one row: what the arm learned with this seed, and how long it took."""
     profile = profiles.load("cpu-mini")
     with tempfile.TemporaryDirectory() as folder:
-        own = ARMS[name](replace(profile, artifacts=Path(folder)))
-        for kind in TRAININGS:  # in one precision, so that devices can be compared
-            own = replace(own, **{kind: replace(getattr(own, kind), seed=seed, precision="fp32", report_to="none")})
-        for stage in LINKED:
-            own.dir(stage).parent.mkdir(exist_ok=True)
-            own.dir(stage).symlink_to(artifacts.require(profile, stage), target_is_directory=True)
+        alike = changed(*TRAININGS, seed=seed, precision="fp32", report_to="none")  # so that devices can be compared
+        own = alike(ARMS[name](replace(profile, artifacts=Path(folder))))
+        trials.link(profile, own, LINKED)
         bases = {base: pretraining.pretrain(own, base) for base in steps.CORPORA}
         tuned = {
             f"{base}-{method}": full_vs_lora_sft.fine_tune(own, base, method)
             for base in steps.CORPORA for method in steps.METHODS
         }  # fmt: skip
-        shares = {model: exam(own, model) for model in tuned}
+        shares = {model: trials.exam(own, model) for model in tuned}
+    tokens = sum(base.summary["tokens_seen"] for base in bases.values())
     flops = flops_per_token(own.model, losses.CANDIDATES, own.pretraining.block_size)
     perplexity = {base: made.summary["held_out_perplexity"] for base, made in bases.items()}
     return {
         "world": world(profile), "arm": name, "seed": seed, "parameters": bases["common"].summary["parameters"],
-        "tokens": sum(base.summary["tokens_seen"] for base in bases.values()),
-        "pretraining_teraflop": round(sum(base.summary["tokens_seen"] for base in bases.values()) * flops / 1e12, 1),
+        "tokens": tokens, "pretraining_teraflop": round(tokens * flops / 1e12, 1),
         "pretraining_seconds": sum(base.seconds for base in bases.values()),
         "fine_tuning_seconds": sum(model.seconds for model in tuned.values()),
         "held_out_loss": {base: round(math.log(value), 3) for base, value in perplexity.items()},
@@ -143,17 +123,6 @@ def world(profile: Profile) -> str:
     """A short name for what the models learn from and are asked."""
     files = *profile.baike, *profile.medical, *chain(*profile.instructions.values()), profile.evaluation
     return artifacts.fingerprint(NAME, {}, {str(path): artifacts.sha256(path) for path in files})[:8]
-
-
-def exam(profile: Profile, model: str) -> dict[str, float]:
-    """-> split -> share, of a model in its field."""
-    field = model.split("-")[0]
-    rows = [row for row in read_jsonl(profile.evaluation) if row["domain"] == field]
-    loaded = generation.load(profile.dir("full_vs_lora_sft", model))
-    asked = [full_vs_lora_sft.conversation(row["question"], history=row["history"]) for row in rows]
-    answers = generation.answer(*loaded, asked, max_new_tokens=evaluation.ANSWER_TOKENS)
-    board = evaluation.score(rows, answers)
-    return {split.removeprefix(f"{field} "): share for split, share in board.items()}
 
 
 def show(rows: list[dict]) -> None:
@@ -183,6 +152,8 @@ def main() -> None:
     chosen = parser.parse_args()
     if strange := set(chosen.arms) - set(ARMS):
         parser.error(f"no arm is called {', '.join(map(repr, strange))}")
+    for stage in LINKED:
+        artifacts.require(profiles.load("cpu-mini"), stage)
     wanted = [(name, seed) for seed in chosen.seeds for name in chosen.arms or ARMS]
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(chosen.jobs, mp_context=spawn, max_tasks_per_child=1) as pool:
@@ -195,7 +166,7 @@ def main() -> None:
 
 
 def key(row: dict) -> tuple:
-    return row.get("world"), row["arm"], row.get("seed", 42)
+    return row.get("world"), row["arm"], row.get("seed")
 
 
 if __name__ == "__main__":

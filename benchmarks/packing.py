@@ -106,7 +106,7 @@ def conversations(profile: profiles.Profile, tokenizer, folder: Path) -> tuple[l
     kept = np.arange(len(rows)) % HELD_OUT_EVERY > 0
     train, held_out = (rows.select(np.flatnonzero(which)) for which in (kept, ~kept))
     count = round(profile.full.replay * len(train))
-    replayed = full_vs_lora_sft.texts_to_replay(profile, BASE, tokenizer, count, folder)
+    replayed = full_vs_lora_sft.texts_to_replay(profile, BASE, tokenizer, count, folder, seed=profile.full.seed)
     return concatenate_datasets([train, replayed]).to_list(), held_out.to_list()
 
 

@@ -180,12 +180,11 @@ def longer_listings(world: World) -> Iterator[Row]:
 
 
 def _listed(names: list[str], group: str, n: int, which: slice) -> Iterator[Row]:
-    order = shuffled(REQUESTS["list"]["questions"], "list", group, n)
-    for i in range(len(order))[which]:
+    for i, template in list(enumerate(shuffled(REQUESTS["list"]["questions"], "list", group, n)))[which]:
         some = shuffled(names, "list", group, n, i)[:n]
         if len(some) == n:
             counted = f"{n}{MEASURES.get(group, '种')}"
-            yield row(typed(order[i].format(n=counted, group=group)), "、".join(some) + "。")
+            yield row(typed(template.format(n=counted, group=group)), "、".join(some) + "。")
 
 
 COMPARED = {"class": "animals", "province": "cities", "family": "plants", "cuisine": "dishes", "occupation": "people",
