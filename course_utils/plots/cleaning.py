@@ -1,0 +1,1 @@
+"""Articles and what cleaning does to them."""

@@ -1,0 +1,1 @@
+"""Pieces, their lengths and ranks, and what pruning keeps."""
