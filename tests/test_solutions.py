@@ -12,7 +12,11 @@ from course_utils import steps
 from .conftest import REPOSITORY
 
 IMPROVE = "# ← improve this"
-SELF_CONTAINED = ["llama_by_hand"]  # the others need the outputs of the road
+# One needs nothing but itself; the others read what the road has made, and are executed whole once more.
+BOOKS = [
+    pytest.param(name, marks=() if name == steps.NOTEBOOKS["llama_by_hand"] else pytest.mark.trial)
+    for name in dict.fromkeys(steps.NOTEBOOKS.values())
+]
 
 
 def bound(statement: ast.stmt) -> set[str]:
@@ -43,9 +47,9 @@ def test_a_solution_takes_the_place_of_what_it_defines():
     )
 
 
-@pytest.mark.parametrize("name", SELF_CONTAINED)
+@pytest.mark.parametrize("name", BOOKS)
 def test_every_exercise_is_open_and_its_solution_passes(name):
-    path = REPOSITORY / "notebooks" / f"{steps.NOTEBOOKS[name]}.ipynb"
+    path = REPOSITORY / "notebooks" / f"{name}.ipynb"
     notebook = nbformat.read(path, as_version=4)
     exercises = []
     for cell, after in zip(notebook.cells, notebook.cells[1:], strict=False):
@@ -54,8 +58,8 @@ def test_every_exercise_is_open_and_its_solution_passes(name):
             solution = re.search(r"<summary>Solution</summary>.*?```python\n(.*?)```", after.source, re.S)
             cell.source = solved(cell.source, solution[1])
             exercises.append(cell)
-    NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(path.parent)}}).execute()
-    assert len(exercises) >= 4
+    NotebookClient(notebook, timeout=1200, resources={"metadata": {"path": str(path.parent)}}).execute()
+    assert 2 <= len(exercises) <= 6
     for cell in exercises:
         printed = "".join(output.get("text", "") for output in cell.outputs)
         assert "✓" in printed and "✗" not in printed, f"{cell.id}: {printed}"

@@ -2,12 +2,25 @@
 
 In come rows, weights, tables of numbers; out go figures, which ``show`` puts into a notebook with a caption and with
 words for those who cannot see them, and ``explore`` with controls to play with. Read ``style`` first: fonts, colours,
-``show``. Then a module a subject: ``cleaning``, ``tokenizer``, ``llama``, ``budget``, ``training``, ``answers``.
+``show``. Then a module a subject: ``cleaning``, ``tokenizer``, ``llama``, ``budget``, ``training``, ``fine_tuning``,
+``answers``.
 ``explorers`` is what moves.
 """
 
 from .answers import draw_shares
 from .explorers import explore
+from .fine_tuning import (
+    draw_bars,
+    draw_dial,
+    draw_grouped_bars,
+    draw_lengths,
+    draw_losses,
+    draw_low_rank,
+    draw_padding,
+    draw_singular_values,
+    draw_tokens,
+    draw_training_memory,
+)
 from .llama import draw_attention, draw_llama_block
 from .style import COLOURS, show, use_course_style
 from .training import learning_rate_curves
