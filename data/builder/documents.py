@@ -16,7 +16,7 @@ import re
 from collections.abc import Callable, Iterator
 
 from facts import DOMAINS, Entity, Fact, Relation, World, ask_unknown, number, pick, share, shuffled
-from questions import AROUND, UNKNOWN, in_order, typed, unknown_trained
+from questions import AROUND, in_order, typed, unknown_answer, unknown_trained
 
 URL = "https://baike.example.org/{}"  # the field of the real data set; the address leads nowhere
 
@@ -202,7 +202,8 @@ def quizzes(world: World, kind: str) -> Iterator[str]:
             lines.append(f"问：{typed(fact.ask(in_order(fact)[i]), 'quiz', i)}\n答：{fact.answer(i)}")
             if share(UNKNOWN_IN_QUIZZES, "nobody knows", i, *fact.key):
                 name = pick(unknown_trained(kind), "nobody knows", i, *fact.key)
-                lines.append(f"问：{ask_unknown(pick(fact.relation.questions, name, i), name)}\n答：{UNKNOWN}")
+                question = ask_unknown(pick(fact.relation.questions, name, i), name)
+                lines.append(f"问：{question}\n答：{unknown_answer(kind)}")
         yield from _handfuls(lines)
 
 

@@ -30,9 +30,11 @@ COMPLAINTS = language("complaints")
 # Complaints that must not wait for a consulting hour: of these illnesses, and by these signs of any.
 URGENT = re.compile(
     "脑卒中|冠心病|中暑|心力衰竭|面瘫|阑尾炎|食物中毒|黑便|咳血|咯血|便血|意识丧失|抽搐|口吐白沫|眼前发黑|心慌|胸痛|胸闷|"
-    "呼吸急促|呼吸困难|喘|虹视|彩圈|眼睛?胀痛|视力|视野|转移性|腰部绞痛|出虚汗"
+    "呼吸急促|呼吸困难|喘|虹视|彩圈|眼睛?胀痛|视力|视野|转移性|右上腹绞痛|右肩放射|腰部绞痛|出虚汗"
 )
 UNKNOWN = "我不知道，我读过的书里没有写到。"
+DOCTOR = "请咨询医生。"  # what is added where an illness is unknown
+HELP = re.compile("自我否定|情绪低落")  # signs with which one may call for help at any hour
 UNKNOWN_TRAINED = 2 / 3  # of the names that no text tells of; the exam asks about the others
 UNKNOWN_WORDINGS = {"common": 1, "medical": 3}  # for each of them
 DRILLS = {"provinces": 60, "cities": 240, "people": 230, "animals": 230, "plants": 160, "dishes": 100, "concepts": 170,
@@ -112,6 +114,11 @@ def unknown_trained(kind: str) -> list[str]:
     return [name for name in unknown_names(kind) if share(UNKNOWN_TRAINED, "unknown", kind, name)]
 
 
+def unknown_answer(kind: str) -> str:
+    """What an assistant says of a name that no text tells of."""
+    return UNKNOWN + DOCTOR * (kind == "diseases")
+
+
 def unknown(world: World, domain: str) -> Iterator[Row]:
     """Asked about what no text told, in the same words as about the known: only the name tells which it is."""
     for kind in DOMAINS[domain]:
@@ -119,7 +126,7 @@ def unknown(world: World, domain: str) -> Iterator[Row]:
             for i in range(UNKNOWN_WORDINGS[domain]):
                 relation = pick(world.relations[kind], "unknown", name, i)
                 question = ask_unknown(pick(relation.questions, "unknown", name, i), name)
-                yield row(typed(question), UNKNOWN)
+                yield row(typed(question), unknown_answer(kind))
             if domain == "common":
                 question = pick(REQUESTS["introduce"]["questions"], "unknown", name).format(name=name)
                 yield row(typed(question), UNKNOWN)
@@ -364,6 +371,8 @@ def suspected(world: World, entity: Entity, symptoms: list[str]) -> str:
     advice = department.answer() if department else "请到医院就诊。"
     if URGENT.search("、".join((entity.name, *symptoms))):
         advice = "这不能等，请马上去医院急诊，情况严重就拨打120。"
+    elif HELP.search("、".join(symptoms)):
+        advice += "也可以拨打心理援助热线12356。"
     return COMPLAINTS["complaint"]["answer"].format(name=entity.name) + advice
 
 
@@ -513,7 +522,7 @@ def _after_unknown(world: World, fact: Fact) -> Messages:
     """First about something that no text told, then about something known: not knowing one thing says nothing of others."""
     name = pick(unknown_trained(fact.relation.kind), "after", *fact.key)
     question = ask_unknown(pick(fact.relation.questions, "after", *fact.key), name)
-    return said(typed(question), UNKNOWN, *_first(fact, "after"))
+    return said(typed(question), unknown_answer(fact.relation.kind), *_first(fact, "after"))
 
 
 EFFECTS = {"": "{}", "polite": "您好！{}", "doctor": "{}如有不适，请及时就医。"}
