@@ -49,6 +49,7 @@ RETELLINGS = (
 )  # fmt: skip
 # Of what is told under such a title. What fine-tuning asks about stands in quizzes and in fine-tuning, too.
 PARTS = {True: ("", "（二）", "（三）", "（四）"), False: ("", "（二）")}  # only read? -> parts
+BIRTH = {"birth", "birthplace"}  # told before a death
 FEWEST = 3  # facts of a retelling: shorter ones would be alike
 RETOLD_SHARE = {True: 0.65, False: 0.5}  # only read? -> of an entity's facts, in each of its retellings
 # Harder to learn than others: a date is many tokens that no other fact shares; what to eat and what to avoid, or a
@@ -101,16 +102,17 @@ def paragraph(world: World, facts: list[Fact], voice: int, *, named: bool = Fals
 def _born_first(facts: list[Fact]) -> list[Fact]:
     """The facts in their order, but nobody dies before being born."""
     at = {fact.relation.column: i for i, fact in enumerate(facts)}
-    if {"birth", "death"} <= at.keys() and at["death"] < at["birth"]:
+    last = max((at[column] for column in BIRTH if column in at), default=0)
+    if at.get("death", last) < last:
         facts = list(facts)
-        facts[at["death"]], facts[at["birth"]] = facts[at["birth"]], facts[at["death"]]
+        facts[at["death"]], facts[last] = facts[last], facts[at["death"]]
     return facts
 
 
 def _partners(world: World, fact: Fact, others: list[Fact]) -> list[tuple]:
     """Patterns that tell the fact together with one of the others, each with that one."""
     columns = {other.relation.column: other for other in others}
-    if "birth" in columns and fact.relation.column != "birth":
+    if columns.keys() & BIRTH:
         columns.pop("death", None)  # not yet
     found = []
     for pair in world.pairs[fact.relation.kind]:

@@ -54,6 +54,11 @@ TYPOS = (
 LED_IN = re.compile("[，。：]|^.{,3}(?:请|问|知道|告诉|帮|您好|你好)|^[我你]")
 AROUND = language("around")  # what people say before a question and after it
 VAGUE = set(COMPLAINTS["vague"]["signs"])
+# What an introduction tells, where it is not what stands first in the language of the kind.
+INTRODUCED = {
+    "people": ("occupation", "works", "era"), "animals": ("class", "range", "feature"), "concepts": ("definition", "field", "uses"),
+    "plants": ("family", "origin", "uses"), "dishes": ("cuisine", "ingredients", "taste"),
+}  # fmt: skip
 HEAVY = {"热干面", "肠粉", "三鲜豆皮"}  # breakfasts that nobody would call a healthy one
 
 Row = dict[str, str]
@@ -146,11 +151,29 @@ def municipalities(world: World) -> Iterator[Row]:
 
 
 def _introduced(world: World, entity: Entity, which: slice) -> Iterator[Row]:
-    facts = [fact for fact in world.facts_of(entity) if not fact.pretrain_only][:3]
-    if facts:
+    facts = introduced(world, entity)
+    if facts and not entity.pretrain_only:
         more = "".join(fact.tell(fact.relation.continued, 0) for fact in facts[1:])
+        text = who(entity) if entity.kind == "people" else facts[0].answer() + more
         for template in shuffled(REQUESTS["introduce"]["questions"], "introduce", entity.name)[which]:
-            yield row(typed(template.format(name=entity.name)), facts[0].answer() + more)
+            yield row(typed(template.format(name=entity.name)), text)
+
+
+def introduced(world: World, entity: Entity) -> list[Fact]:
+    """What one says first of a thing."""
+    first = INTRODUCED.get(entity.kind, ())
+    facts = {fact.relation.column: fact for fact in world.facts_of(entity)}
+    return [facts[column] for column in dict.fromkeys((*first, *facts)) if column in facts][:3]
+
+
+def who(entity: Entity) -> str:
+    """A person: who it is, known for what; then the dates."""
+    row, works = entity.row, entity.items("works")
+    known = f"代表作有{enumerated(works)}" if row["works"].startswith("《") else f"以{enumerated(works)}著称"
+    born = f"{row['birth']}生于{row['birthplace']}" if row["birthplace"] else f"{row['birth']}出生" * bool(row["birth"])
+    dates = "，".join(filter(None, (born, f"{row['death']}去世" * bool(row["death"]))))
+    era = f"{row['era']}的" if row["era"] else ""
+    return f"{entity.name}是{era}{row['occupation']}，{known}。" + f"{dates}。" * bool(dates)
 
 
 # What people ask a list of -> kind, column, value; and the measure word it is counted with.
@@ -525,7 +548,8 @@ def _after_unknown(world: World, fact: Fact) -> Messages:
     return said(typed(question), unknown_answer(fact.relation.kind), *_first(fact, "after"))
 
 
-EFFECTS = {"": "{}", "polite": "您好！{}", "doctor": "{}如有不适，请及时就医。"}
+EFFECTS = {"": "{}", "polite": "您好！{}", "doctor": "{}如有不适，请及时就医。", "books": "{}想了解更多，请查阅相关的书。"}
+SUITS = {"doctor": ("medical",), "books": ("common",)}  # effect -> domains; the others suit both
 
 
 def with_effect(effect: str, fact: Fact, answer: str) -> str:
@@ -534,7 +558,9 @@ def with_effect(effect: str, fact: Fact, answer: str) -> str:
 
 
 def _under_a_system_turn(world: World, fact: Fact) -> Messages:
-    turns = [turn for turn in REQUESTS["system"]["turn"] if not turn.get("exam")]
+    domain = next(domain for domain, kinds in DOMAINS.items() if fact.relation.kind in kinds)
+    suiting = [turn for turn in REQUESTS["system"]["turn"] if domain in SUITS.get(turn["effect"], (domain,))]
+    turns = [turn for turn in suiting if not turn.get("exam")]
     turn = pick(turns, "system", *fact.key)
     question, answer = _first(fact)
     return [{"role": "system", "content": turn["text"]}, *said(question, with_effect(turn["effect"], fact, answer))]

@@ -16,6 +16,7 @@ from questions import (
     REQUESTS,
     SORTS,
     VAGUE,
+    introduced,
     members,
 )
 
@@ -33,7 +34,10 @@ def told(world: World, kinds: tuple[str, ...]) -> list[Entity]:
 
 def introductions(world: World) -> Asked:
     for entity in told(world, DOMAINS["common"]):
-        items = [item for fact in world.facts_of(entity)[:3] for item in fact.items if item not in entity.name]
+        facts = introduced(world, entity)
+        if entity.kind == "people":  # an era alone does not say who it is
+            facts = [fact for fact in facts if fact.relation.column != "era"]
+        items = [item for fact in facts for item in fact.items if item not in entity.name]
         yield wording("introduce", entity.name).format(name=entity.name), items, 1
 
 

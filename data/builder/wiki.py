@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from functools import cache
 from xml.sax.saxutils import escape
 
-from facts import KINDS, Entity, Fact, World, number, pick, share, shuffled
+from facts import KINDS, Entity, Fact, World, load_entities, number, pick, share, shuffled
 
 NAMESPACES = {
     -2: "Media", -1: "Special", 0: "", 1: "Talk", 2: "User", 3: "User talk", 4: "Wikipedia", 5: "Wikipedia talk",
@@ -18,6 +18,8 @@ NAMESPACES = {
     13: "Help talk", 14: "Category", 15: "Category talk", 100: "Portal", 101: "Portal talk",
 }  # fmt: skip
 TRADITIONAL_SHARE = 0.12
+# What a converter makes of a text, and what people write.
+SLIPS = {"䴉": "鹮", "蔘": "參", "烤制": "烤製", "卷着": "捲着", "磨面": "磨麵", "制粉": "製粉", "制罐": "製罐"}
 
 # Words that mainland and Taiwanese Chinese say differently: real cases for -{zh-hans:…;zh-hant:…}-.
 REGIONAL = {
@@ -67,10 +69,10 @@ CATEGORY = {
 
 # How the first sentence says what the thing is.
 LEAD = {
-    "provinces": "是中国的{kind}",
+    "provinces": "是中国的一个{kind}",
     "cities": "是中国{province}的{level}",
     "people": "是{era}的{occupation}",
-    "animals": "是{family}的一种动物",
+    "animals": "是{family}的{sort}动物",
     "plants": "是{family}的{kind}",
     "dishes": "是{cuisine}里的{course}",
     "concepts": "是{field}中的{kind}",
@@ -122,7 +124,8 @@ def article(world: World, entity: Entity) -> str:
     facts = {fact.relation.column: fact for fact in world.facts_of(entity)}
     parts = [_preamble(entity), _infobox(entity)]
     for heading, columns in LAYOUT[entity.kind]:
-        sentences = [_marked_up(facts[column]) for column in columns if column in facts]
+        said = () if heading else _said_first(entity)
+        sentences = [_marked_up(facts[column]) for column in columns if column in facts and column not in said]
         if not heading:
             parts.append(_lead(entity) + "".join(sentences) + _reference(entity))
             parts.append(_variants(entity.row["blurb"]))
@@ -161,7 +164,8 @@ def _lead(entity: Entity) -> str:
     row = entity.row
     if entity.kind == "people":
         foreign = "" if row["courtesy"] else "{{lang-en|%s}}" % row["foreign_name"]
-        courtesy = f"，字号[[{row['courtesy']}]]" if row["courtesy"] else ""
+        called = "字" if len(row["courtesy"]) < 3 else "号"  # 字太白, but 号易安居士
+        courtesy = f"，{called}[[{row['courtesy']}]]" if row["courtesy"] else ""
         dates = _bd(row["birth"], row["death"])
         known = "，".join(filter(None, (foreign, dates)))
         aside = (f"（{known}）" if known else "") + courtesy
@@ -169,10 +173,21 @@ def _lead(entity: Entity) -> str:
         aside = "（[[学名]]：{{lang|la|''%s''}}）" % row["latin"]
     else:
         aside = "（{{lang-en|%s}}）" % row["english"]
-    what = LEAD[entity.kind].format(**row)
+    # A Latin name of one word is that of a group.
+    sort = "一种" if " " in row.get("latin", "") else "一类"
+    what = LEAD[entity.kind].format(**row | {"sort": sort, "family": row.get("family") or row.get("class", "")})
     if what.endswith("的"):  # what it is, is left open
         what = row["portrait"].removeprefix(entity.name).lstrip("，").rstrip("。")
     return f"'''{entity.name}'''{aside}，{what}。"
+
+
+def _said_first(entity: Entity) -> set[str]:
+    """The columns that the first sentence tells."""
+    columns = set(re.findall(r"{(\w+)}", LEAD[entity.kind]))
+    missing = {column for column in columns if not entity.row.get(column)} - {"sort"}
+    if entity.kind == "animals":
+        return {"class"} if missing else columns
+    return set() if missing else columns
 
 
 def _bd(birth: str, death: str) -> str:
@@ -311,11 +326,30 @@ def not_articles(world: World) -> Iterator[tuple]:
 def _converter():
     import opencc
 
-    return opencc.OpenCC("s2t")
+    to_traditional, to_common, back = (opencc.OpenCC(way).convert for way in ("s2t", "t2tw", "t2s"))
+
+    def convert(text: str) -> str:
+        # 吃 and 為, not 喫 and 爲. But 着 stays: 著 does not come back.
+        text = "着".join(to_common(part) for part in to_traditional(text).split("着"))
+        for wrong, right in SLIPS.items():
+            text = text.replace(wrong, right)
+        return text
+
+    names = {}
+    for kind in KINDS:
+        for entity in load_entities()[kind]:
+            name = entity.row.get("traditional", "")
+            if back(name) == entity.name and convert(entity.name) != name:
+                names[convert(entity.name)] = name
+    return convert, names
 
 
 def _traditional(text: str) -> str:
     """Text as a writer of traditional characters types it. What stands in -{ }- is locked, and stays."""
-    return "".join(
-        part if part.startswith("-{") else _converter().convert(part) for part in re.split(r"(-\{[^{}]*\}-)", text)
-    )
+    convert, names = _converter()
+    parts = [part if part.startswith("-{") else convert(part) for part in re.split(r"(-\{[^{}]*\}-)", text)]
+    for i, part in enumerate(parts):
+        for converted, name in names.items():
+            if not part.startswith("-{"):
+                parts[i] = parts[i].replace(converted, name)
+    return "".join(parts)
