@@ -56,8 +56,9 @@ AROUND = language("around")  # what people say before a question and after it
 VAGUE = set(COMPLAINTS["vague"]["signs"])
 # What an introduction tells, where it is not what stands first in the language of the kind.
 INTRODUCED = {
-    "people": ("occupation", "works", "era"), "animals": ("class", "range", "feature"), "concepts": ("definition", "field", "uses"),
-    "plants": ("family", "origin", "uses"), "dishes": ("cuisine", "ingredients", "taste"),
+    "people": ("occupation", "works", "era"), "animals": ("class", "range", "feature"),
+    "concepts": ("definition", "field", "uses"), "plants": ("family", "origin", "uses"),
+    "dishes": ("cuisine", "ingredients", "taste"),
 }  # fmt: skip
 HEAVY = {"热干面", "肠粉", "三鲜豆皮"}  # breakfasts that nobody would call a healthy one
 
@@ -548,7 +549,12 @@ def _after_unknown(world: World, fact: Fact) -> Messages:
     return said(typed(question), unknown_answer(fact.relation.kind), *_first(fact, "after"))
 
 
-EFFECTS = {"": "{}", "polite": "您好！{}", "doctor": "{}如有不适，请及时就医。", "books": "{}想了解更多，请查阅相关的书。"}
+EFFECTS = {
+    "": "{}",
+    "polite": "您好！{}",
+    "doctor": "{}如有不适，请及时就医。",
+    "books": "{}想了解更多，请查阅相关的书。",
+}
 SUITS = {"doctor": ("medical",), "books": ("common",)}  # effect -> domains; the others suit both
 
 

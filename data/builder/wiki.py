@@ -7,7 +7,7 @@ characters, as on the real site.
 
 import re
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, reduce
 from xml.sax.saxutils import escape
 
 from facts import KINDS, Entity, Fact, World, load_entities, number, pick, share, shuffled
@@ -127,8 +127,9 @@ def article(world: World, entity: Entity) -> str:
         said = () if heading else _said_first(entity)
         sentences = [_marked_up(facts[column]) for column in columns if column in facts and column not in said]
         if not heading:
-            parts.append(_lead(entity) + "".join(sentences) + _reference(entity))
-            parts.append(_variants(entity.row["blurb"]))
+            # What was written by hand leaves out its subject, so it stands in the same paragraph.
+            told = "".join((*sentences, _reference(entity), _variants(entity.row["blurb"])))
+            parts.append(_lead(entity) + told)
         elif sentences:
             parts.append(f"== {heading} ==")
             parts.append(_ornament(entity, heading) + "".join(sentences) + _short_reference(entity, heading))
@@ -347,9 +348,9 @@ def _converter():
 def _traditional(text: str) -> str:
     """Text as a writer of traditional characters types it. What stands in -{ }- is locked, and stays."""
     convert, names = _converter()
-    parts = [part if part.startswith("-{") else convert(part) for part in re.split(r"(-\{[^{}]*\}-)", text)]
-    for i, part in enumerate(parts):
-        for converted, name in names.items():
-            if not part.startswith("-{"):
-                parts[i] = parts[i].replace(converted, name)
+    parts = []
+    for part in re.split(r"(-\{[^{}]*\}-)", text):
+        if not part.startswith("-{"):
+            part = reduce(lambda text, pair: text.replace(*pair), names.items(), convert(part))
+        parts.append(part)
     return "".join(parts)
