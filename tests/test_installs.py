@@ -98,8 +98,9 @@ def publish(folder: Path) -> Path:
 EXECUTE = """
 import sys, nbclient, nbformat
 book = nbformat.read(sys.argv[1], 4)
+how = {"timeout": None, "startup_timeout": 600, "kernel_name": "python3", "resources": {"metadata": {"path": "."}}}
 try:
-    nbclient.NotebookClient(book, timeout=None, startup_timeout=600, kernel_name="python3", resources={"metadata": {"path": "."}}).execute()
+    nbclient.NotebookClient(book, **how).execute()
 finally:
     nbformat.write(book, sys.argv[1])
 """
