@@ -10,10 +10,16 @@
 Each room's docstring says which file to read first. What all rooms share lies below them, and nothing imports what
 stands above it: ``errors``; ``profiles`` (data: what differs between a laptop and a GPU); ``steps`` (data: the notebook
 and the command of each step); ``processes`` (workers that end with their parent); ``progress``; ``artifacts`` (stage
-outputs that are whole or absent); ``claims`` (a sentence held against a run); ``notebooks`` (executes them); ``plots``.
-Above them: ``road`` (the steps in order) and ``cli`` (the command `course`).
+outputs that are whole or absent); ``claims`` (a sentence held against a run); ``plots``.
+Above them: ``notebooks`` (executes them; sets up where one came alone), ``road`` (the steps in order) and ``cli`` (the
+command `course`).
 
 Importing this package imports nothing heavy; each stage imports only what it needs, when it needs it.
 """
+
+import os
+
+# On Apple's GPUs what PyTorch has no kernel for runs on the CPU, with a line of warning. PyTorch asks as it is loaded.
+os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
 
 __version__ = "0.2.0"

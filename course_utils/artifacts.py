@@ -436,7 +436,8 @@ def check_writable(out: Path, stage: str) -> None:
 def shown(path: Path) -> str:
     """A path as a learner should read it: relative to the course where it can be, never of one machine."""
     path = path.resolve()
-    for base, name in ((artifacts_root(), "artifacts"), (course_root(), ""), (Path.cwd(), "")):
+    fetched = (course_root() / "downloads").resolve()  # as artifacts, it may be a link to a larger disk
+    for base, name in ((artifacts_root(), "artifacts"), (fetched, "downloads"), (course_root(), ""), (Path.cwd(), "")):
         if path.is_relative_to(base):
             return (name / path.relative_to(base)).as_posix()
     return path.name

@@ -24,7 +24,7 @@ from . import artifacts, merge_and_chat, processes, profiles, road, steps, token
 from .corpora import downloading
 from .errors import CourseError, Stopped
 from .merge_and_chat import board
-from .notebooks import execute
+from .notebooks.execution import execute
 from .training.full_vs_lora_sft import conversation
 
 

@@ -358,8 +358,7 @@ def measure_matmul_flops(size: int = 1024, repeats: int = 8) -> float:
 
     def multiply() -> None:
         a @ a
-        if device == "cuda":
-            torch.cuda.synchronize()
+        getattr(torch, device).synchronize()
 
     return 2 * size**3 / min(timeit.repeat(multiply, number=1, repeat=repeats))
 

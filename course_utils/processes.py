@@ -53,8 +53,10 @@ def ending_with_this() -> Iterator[None]:
 def end_with(parent: int) -> None:
     """Let this process end when the process ``parent`` has."""
 
+    import psutil
+
     def watch() -> None:
-        while os.getppid() == parent:
+        while os.getppid() == parent and psutil.pid_exists(parent):  # an orphan of Windows keeps its parent's id
             time.sleep(LOOK_SECONDS)
         os._exit(1)
 

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from course_utils import notebooks, profiles
+from course_utils import profiles
 from course_utils.claims import claim, false_claims
 from course_utils.errors import CourseError
+from course_utils.notebooks import execution
 
 from .test_cli import course as course  # the fixture
 
@@ -73,4 +74,4 @@ def test_running_notebooks_lists_false_claims_and_exits_with_1(course, tmp_path)
 def test_a_cell_that_fails_is_named(tmp_path, monkeypatch):
     monkeypatch.setenv("COURSE_ARTIFACTS", str(tmp_path / "artifacts"))
     with pytest.raises(CourseError, match="book.ipynb: cell 2 failed with ZeroDivisionError"):
-        notebooks.execute(book(tmp_path, "1", "1 / 0"), profiles.load("cpu-mini"))
+        execution.execute(book(tmp_path, "1", "1 / 0"), profiles.load("cpu-mini"))

@@ -42,10 +42,9 @@ def shown(monkeypatch):
         log.append(("first", output))
         return Handle()
 
-    log, monkeypatched = [], ipywidgets.VBox._repr_mimebundle_
-    forms = []
+    log, forms, box = [], [], ipywidgets.VBox
     monkeypatch.setattr(IPython.display, "display", display)
-    monkeypatch.setattr(ipywidgets.VBox, "_repr_mimebundle_", lambda form: forms.append(form) or monkeypatched(form))
+    monkeypatch.setattr(ipywidgets, "VBox", lambda children: forms.append(box(children)) or forms[-1])
     return log, forms
 
 

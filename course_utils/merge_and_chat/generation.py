@@ -93,7 +93,7 @@ def base_of(folder: Path) -> Path:
     adapter, name = folder / ADAPTER, artifacts.shown(folder)
     if not adapter.is_file() and not (folder / "config.json").is_file():
         raise CourseError(f"{name} holds no model: name the folder of a trained model or adapter")
-    base = folder / json.loads(adapter.read_text())["base_model_name_or_path"] if adapter.is_file() else folder
+    base = folder / json.loads(adapter.read_bytes())["base_model_name_or_path"] if adapter.is_file() else folder
     if not (base / "config.json").is_file():
         raise CourseError(f"{name}: its base model {artifacts.shown(base)} is missing: pretrain it again")
     if not any(folder.glob("tokenizer*")):

@@ -48,4 +48,5 @@ def explore(draw: Callable, alternative: str, caption: str, **controls: object) 
             widget.continuous_update = False  # a drawing may take longer than a move
         widget.observe(redraw, "value")
     form = ipywidgets.VBox([*widgets, told])
-    display(form._repr_mimebundle_() | {"text/plain": STILL}, raw=True)
+    view = {"version_major": 2, "version_minor": 0, "model_id": form.model_id}  # so too in Colab's ipywidgets 7
+    display({"application/vnd.jupyter.widget-view+json": view, "text/plain": STILL}, raw=True)

@@ -57,7 +57,8 @@ def load_model(folder: Path, *, bits: int = 0):
             raise CourseError(f"bits = {bits} needs the package bitsandbytes: install it, or set bits = 0")
         from transformers import BitsAndBytesConfig
 
-        small = {"bnb_4bit_quant_type": "nf4", "bnb_4bit_use_double_quant": True, "bnb_4bit_compute_dtype": "bfloat16"}
+        small = {"bnb_4bit_quant_type": "nf4", "bnb_4bit_use_double_quant": True}
+        small["bnb_4bit_compute_dtype"] = "bfloat16" if has_fast_bf16() else "float16"
         how["quantization_config"] = BitsAndBytesConfig(load_in_4bit=bits == 4, load_in_8bit=bits == 8, **small)
     with quiet_libraries():
         return AutoModelForCausalLM.from_pretrained(folder, **how)

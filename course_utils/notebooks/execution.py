@@ -7,11 +7,11 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from .artifacts import shown, write_text
-from .claims import false_claims
-from .errors import CourseError, Stopped
-from .profiles import Profile
-from .progress import MESSAGE, Line
+from ..artifacts import shown, write_text
+from ..claims import false_claims
+from ..errors import CourseError, Stopped
+from ..profiles import Profile
+from ..progress import MESSAGE, Line
 
 
 def execute(book: Path, profile: Profile) -> tuple[float, list[str]]:
