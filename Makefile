@@ -9,12 +9,13 @@ export HF_HUB_OFFLINE := 1
 export TRANSFORMERS_OFFLINE := 1
 export HF_DATASETS_OFFLINE := 1
 
-.PHONY: help course test trials lab world notebooks
+.PHONY: help course test trials lab world notebooks book
 help:
 	@echo "make course     run the whole course on the embedded data and print the scoreboard"
 	@echo "make test       run all tests and check every notebook's outputs"
 	@echo "make trials     what takes long: kills, installs (for authors)"
 	@echo "make lab        open the course in JupyterLab"
+	@echo "make book       build the web edition: build/book/index.html"
 	@echo "make world      rebuild data/ from data/facts/"
 	@echo "make notebooks  execute the notebooks in place (for authors)"
 
@@ -39,6 +40,16 @@ trials: .venv/ready
 
 lab: .venv/ready
 	$(BIN)/jupyter lab --ip=127.0.0.1 $(firstword $(NOTEBOOKS))
+
+# The pages need none of the course's packages, and the course none of theirs: a set-up of its own, without torch.
+.venv-book/ready: requirements-book.txt
+	@echo "Setting up .venv-book (a minute, once) …"
+	$(PYTHON) -m venv .venv-book
+	.venv-book/bin/python -m pip install --disable-pip-version-check --quiet --progress-bar on -r requirements-book.txt
+	@touch $@
+
+book: .venv-book/ready
+	.venv-book/bin/python book/build.py
 
 world: .venv/ready
 	$(BIN)/python data/builder
