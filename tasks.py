@@ -42,7 +42,8 @@ and for authors:
 trials     what takes long: kills, installs
 world      rebuild data/ from data/facts/
 notebooks  execute the notebooks in place
-stamp      write the badge and the first cell of every notebook, from the address in pyproject.toml"""
+stamp      write the badge and the first cell of every notebook, from the address in pyproject.toml
+(`make book` alone builds the web edition)"""
 
 ADDRESS = re.compile(r'^notebooks = "(https://github\.com/([\w.-]+)/([\w.-]+))/tree/([\w./-]+)/notebooks"$', re.M)
 REMOTE = re.compile(r"(?:https://|ssh://git@|git@)github\.com[/:]([\w.-]+)/([\w.-]+?)(?:\.git)?/?")

@@ -18,19 +18,22 @@ def canonical(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def pins() -> dict[str, str]:
-    lines = [line.strip() for line in (REPOSITORY / "requirements.txt").read_text().splitlines()]
+def pins(file: str = "requirements.txt") -> dict[str, str]:
+    lines = [line.strip() for line in (REPOSITORY / file).read_text().splitlines()]
     found = [line.split("==") for line in lines if line and not line.startswith("#")]
     assert all(len(pin) == 2 for pin in found), "every requirement is pinned exactly"
     return {canonical(name): version for name, version in found}
 
 
+def extras() -> dict[str, list[str]]:
+    return tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+
+
 def bounds() -> list[Requirement]:
+    apart = ("llama-cpp", "book")  # built from source: nobody's set-up should wait for it; has a set-up of its own
+    named = [line for name, group in extras().items() if name not in apart for line in group]
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
-    extras = project["optional-dependencies"]
-    extras.pop("llama-cpp")  # built from source: nobody's set-up should wait for it
-    extras = [line for group in extras.values() for line in group]
-    return [Requirement(line) for line in [*project["dependencies"], *extras]]
+    return [Requirement(line) for line in [*project["dependencies"], *named]]
 
 
 def test_pins_satisfy_the_packages_bounds():
@@ -45,6 +48,13 @@ def test_bounds_are_lower_bounds_so_that_colab_keeps_its_torch():
 
 def test_nothing_is_pinned_that_the_package_does_not_name():
     assert set(pins()) == {canonical(bound.name) for bound in bounds()}
+
+
+def test_the_book_has_pins_of_its_own():
+    wanted, have = [Requirement(line) for line in extras()["book"]], pins("requirements-book.txt")
+    assert set(have) == {canonical(bound.name) for bound in wanted}
+    for bound in wanted:
+        assert bound.specifier.contains(have[canonical(bound.name)]), bound
 
 
 def test_the_conda_environment_installs_the_pins_and_the_package():
