@@ -17,7 +17,7 @@ DEFAULT = "cpu-mini"
 
 @dataclass(frozen=True)
 class ModelShape:
-    """A Llama's shape, in ``transformers.LlamaConfig``'s own names."""
+    """A Llama's shape, in ``transformers.LlamaConfig``'s own names. Raises CourseError for one that cannot be."""
 
     hidden_size: int
     intermediate_size: int
@@ -27,6 +27,16 @@ class ModelShape:
     tie_word_embeddings: bool
     initializer_range: float
     num_key_value_heads: int | None = None  # fewer than query heads: grouped-query attention; None: as many
+
+    def __post_init__(self):
+        heads, shared = self.num_attention_heads, self.num_key_value_heads or self.num_attention_heads
+        if self.hidden_size % (2 * heads):  # RoPE turns pairs of numbers
+            raise CourseError(
+                f"hidden_size {self.hidden_size} cannot be cut into {heads} heads of equal, even width:"
+                f" choose a multiple of {2 * heads}"
+            )
+        if heads % shared:
+            raise CourseError(f"{heads} query heads cannot share {shared} key-value heads: choose a divisor of {heads}")
 
 
 # What a setting may say. Where it matters which is better, `benchmarks/` has the figures.

@@ -11,6 +11,7 @@ import torch
 from course_utils import parameter_budgeting as budgeting
 from course_utils import profiles
 from course_utils.parameter_budgeting import DEVICES
+from course_utils.errors import CourseError
 from course_utils.profiles import ModelShape
 from course_utils.training.full_vs_lora_sft import with_lora
 from course_utils.training.losses import without_logits
@@ -207,6 +208,16 @@ def test_a_profiles_settings_fit_its_device_and_are_what_is_recommended(name, tr
     keys = {"batch_size", "gradient_accumulation_steps", "gradient_checkpointing", "loss"}
     for key in keys - ({"loss"} if name == "cpu-mini" else set()):  # there a loss saves time, and memory is not short
         assert plan["fastest_fit"][key] == getattr(settings, key), key  # and so they can be written into a profile
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [({"hidden_size": 120, "num_attention_heads": 8}, "hidden_size 120 .* 8 heads .* multiple of 16"),
+     ({"num_attention_heads": 7}, "hidden_size 128 .* 7 heads"), ({"num_key_value_heads": 3}, "4 query heads .* 3 key")],
+)  # fmt: skip
+def test_a_shape_that_cannot_be_is_refused(change, line):
+    with pytest.raises(CourseError, match=line):
+        replace(SMALL, **change)
 
 
 def test_a_token_costs_six_flops_a_weight_and_attention_on_top():

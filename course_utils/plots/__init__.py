@@ -8,6 +8,7 @@ words for those who cannot see them, and ``explore`` with controls to play with.
 """
 
 from .answers import draw_shares
+from .budget import draw_budget, draw_against, draw_plan, draw_ratios, draw_stacks
 from .explorers import explore
 from .fine_tuning import (
     draw_bars,
@@ -23,4 +24,5 @@ from .fine_tuning import (
 )
 from .llama import draw_attention, draw_llama_block
 from .style import COLOURS, show, use_course_style
+from .tokenizer import draw_amounts, draw_pieces
 from .training import learning_rate_curves
