@@ -23,6 +23,8 @@ def test_bars_lie_side_by_side_with_their_lengths_written():
     memory, seconds = fig.axes
     assert [bar.get_width() for bar in memory.patches] == [2700, 300] and memory.get_xlabel() == "MB"
     assert [text.get_text() for text in seconds.texts] == ["5", "6"] and fig.get_suptitle() == "a title"
+    one, two = plots.draw_bars({"a, %": {"x": 20}, "b, %": {"x": 90}}, most=100).axes
+    assert one.get_xlim() == two.get_xlim(), "shares can be compared across panels"
 
 
 def test_surprise_has_a_bar_a_token():

@@ -8,6 +8,6 @@ words for those who cannot see them, and ``explore`` with controls to play with.
 
 from .answers import draw_shares
 from .explorers import explore
-from .llama import draw_attention, draw_llama_block
+from .llama import LLAMA, draw_attention, draw_llama_block
 from .style import COLOURS, show, use_course_style
 from .training import draw_bars, draw_curves, draw_formats, draw_probabilities, draw_surprise, learning_rate_curves

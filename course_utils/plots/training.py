@@ -21,8 +21,9 @@ def draw_curves(curves: dict, x: str, y: str, colours=(), **axes):
     return fig
 
 
-def draw_bars(panels: dict[str, dict[str, float]], title: str = "", colours=("common",), form: str = "%.0f"):
-    """Draw label of an axis -> name -> length, lying bars side by side with their lengths written. -> the figure."""
+def draw_bars(panels: dict[str, dict[str, float]], title: str = "", colours=("common",), most: float | None = None):
+    """Draw label of an axis -> name -> length, lying bars side by side with their lengths written, on axes up to
+    ``most`` where that is given. -> the figure."""
     import matplotlib.pyplot as plt
 
     rows = max(map(len, panels.values()))
@@ -30,9 +31,11 @@ def draw_bars(panels: dict[str, dict[str, float]], title: str = "", colours=("co
                              sharey=True)  # fmt: skip
     for ax, (label, lengths) in zip(axes[0], panels.items(), strict=True):
         bars = ax.barh(list(lengths), list(lengths.values()), color=[COLOURS[name] for name in colours])
-        ax.bar_label(bars, fmt=form, padding=3)
+        ax.bar_label(bars, fmt="%.0f", padding=3)
         ax.set_xlabel(label)
         ax.margins(x=0.18)
+        if most:
+            ax.set_xlim(0, 1.18 * most)
     axes[0][0].invert_yaxis()
     fig.suptitle(title)
     return fig
@@ -72,6 +75,7 @@ def draw_formats(formats: dict, low: float = 1.0, high: float = 1.02):
                       (numbers, f"all its numbers from {low:g} to {high:g}")):  # fmt: skip
         ax.set_yticks(range(len(formats)), formats)
         ax.set_xlabel(label)
+        ax.margins(x=0.03)
         ax.invert_yaxis()
     return fig
 
