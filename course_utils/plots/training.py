@@ -1,8 +1,98 @@
-"""Curves of training and of studies about it."""
+"""Curves of training, the formats of numbers, and studies about both."""
 
+import math
 from statistics import fmean, stdev
 
 from .style import COLOURS
+
+
+def draw_curves(curves: dict, x: str, y: str, colours=(), **axes):
+    """Draw name -> values by number, or -> (places, values); values that are held out or few are points on a dashed
+    line. ``colours`` are names of COLOURS in the order of the curves; ``axes`` goes to ``Axes.set``. -> the figure."""
+    import matplotlib.pyplot as plt
+
+    fig, ax = plt.subplots(figsize=(6.4, 3.6))
+    for (name, values), colour in zip(curves.items(), colours or COLOURS, strict=False):
+        places, heights = values if isinstance(values, tuple) else (range(len(values)), values)
+        dots = "o--" if len(heights) <= 16 else "-"
+        ax.plot(places, heights, dots, ms=4, color=COLOURS[colour], label=name)
+    ax.set(xlabel=x, ylabel=y, **axes)
+    ax.legend()
+    return fig
+
+
+def draw_bars(panels: dict[str, dict[str, float]], title: str = "", colours=("common",), most: float | None = None):
+    """Draw label of an axis -> name -> length, lying bars side by side with their lengths written, on axes up to
+    ``most`` where that is given. -> the figure."""
+    import matplotlib.pyplot as plt
+
+    rows = max(map(len, panels.values()))
+    fig, axes = plt.subplots(1, len(panels), figsize=(min(8, 1 + 4 * len(panels)), 1.2 + 0.3 * rows), squeeze=False,
+                             sharey=True)  # fmt: skip
+    for ax, (label, lengths) in zip(axes[0], panels.items(), strict=True):
+        bars = ax.barh(list(lengths), list(lengths.values()), color=[COLOURS[name] for name in colours])
+        ax.bar_label(bars, fmt="%.0f", padding=3)
+        ax.set_xlabel(label)
+        ax.margins(x=0.18)
+        if most:
+            ax.set_xlim(0, 1.18 * most)
+    axes[0][0].invert_yaxis()
+    fig.suptitle(title)
+    return fig
+
+
+def draw_surprise(tokens: list[str], surprise):
+    """Draw how surprising each token was, in nats. -> the figure."""
+    import matplotlib.pyplot as plt
+
+    fig, ax = plt.subplots(figsize=(6.4, 3))
+    ax.barh(range(len(tokens)), surprise, color=COLOURS["common"])
+    ax.set_yticks(range(len(tokens)), tokens)
+    ax.set(xlabel="−ln p (nats)")
+    ax.invert_yaxis()
+    return fig
+
+
+def draw_formats(formats: dict, low: float = 1.0, high: float = 1.02):
+    """Draw torch's dtypes by name: above the range of sizes that each can hold, below all its numbers from ``low`` to
+    ``high``. -> the figure."""
+    import matplotlib.pyplot as plt
+    import torch
+
+    fig, (ranges, numbers) = plt.subplots(2, 1, figsize=(6.4, 4.2))
+    colour = COLOURS["common"]
+    for row, dtype in enumerate(formats.values()):
+        limits = torch.finfo(dtype)
+        ends = math.log10(limits.smallest_normal * limits.eps), math.log10(limits.max)
+        ranges.barh(row, ends[1] - ends[0], left=ends[0], color=colour)
+        step = limits.eps * 2 ** math.floor(math.log2(low))
+        ticks = [low + k * step for k in range(math.floor((high - low) / step + 1e-9) + 1)]
+        if len(ticks) > 200:  # as good as everywhere
+            numbers.barh(row, high - low, left=low, height=0.5, color=colour)
+        else:
+            numbers.vlines(ticks, row - 0.25, row + 0.25, color=colour)
+    for ax, label in ((ranges, "power of ten: from its smallest to its largest number"),
+                      (numbers, f"all its numbers from {low:g} to {high:g}")):  # fmt: skip
+        ax.set_yticks(range(len(formats)), formats)
+        ax.set_xlabel(label)
+        ax.margins(x=0.03)
+        ax.invert_yaxis()
+    return fig
+
+
+def draw_probabilities(table, rows: list[str], columns: list[str]):
+    """Draw a table of probabilities with its numbers, a column of it a line of text below. -> the figure."""
+    import matplotlib.pyplot as plt
+
+    fig, ax = plt.subplots(figsize=(6.4, 0.9 + 0.62 * len(columns)))
+    ax.imshow(table.T, vmin=0, vmax=1, cmap="Blues", aspect="auto")
+    ax.set_xticks(range(len(rows)), rows)
+    ax.set_yticks(range(len(columns)), columns)
+    ax.grid(False)
+    for i, row in enumerate(table):
+        for j, value in enumerate(row):
+            ax.text(i, j, f"{value:.2f}", ha="center", va="center", color="white" if value > 0.6 else "black")
+    return fig
 
 
 def learning_rate_curves(rows: list[dict], split: str):
