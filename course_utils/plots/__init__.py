@@ -6,7 +6,19 @@ words for those who cannot see them, and ``explore`` with controls to play with.
 ``explorers`` is what moves.
 """
 
-from .answers import draw_shares
+from .answers import (
+    draw_bars,
+    draw_beam_tree,
+    draw_board,
+    draw_counts,
+    draw_intervals,
+    draw_lines,
+    draw_matrices,
+    draw_memory,
+    draw_pairs,
+    draw_parts,
+    draw_shares,
+)
 from .explorers import explore
 from .llama import draw_attention, draw_llama_block
 from .style import COLOURS, show, use_course_style
