@@ -7,7 +7,7 @@ words for those who cannot see them, and ``explore`` with controls to play with.
 """
 
 from .answers import draw_shares
-from .budget import draw_budget, draw_against, draw_plan, draw_ratios, draw_stacks
+from .budget import draw_against, draw_budget, draw_plan, draw_ratios, draw_stacks
 from .explorers import explore
 from .llama import draw_attention, draw_llama_block
 from .style import COLOURS, show, use_course_style
