@@ -10,8 +10,8 @@ import torch
 
 from course_utils import parameter_budgeting as budgeting
 from course_utils import profiles
-from course_utils.parameter_budgeting import DEVICES
 from course_utils.errors import CourseError
+from course_utils.parameter_budgeting import DEVICES
 from course_utils.profiles import ModelShape
 from course_utils.training.full_vs_lora_sft import with_lora
 from course_utils.training.losses import without_logits
@@ -213,7 +213,8 @@ def test_a_profiles_settings_fit_its_device_and_are_what_is_recommended(name, tr
 @pytest.mark.parametrize(
     ("change", "line"),
     [({"hidden_size": 120, "num_attention_heads": 8}, "hidden_size 120 .* 8 heads .* multiple of 16"),
-     ({"num_attention_heads": 7}, "hidden_size 128 .* 7 heads"), ({"num_key_value_heads": 3}, "4 query heads .* 3 key")],
+     ({"num_attention_heads": 7}, "hidden_size 128 .* 7 heads"),
+     ({"num_key_value_heads": 3}, "4 query heads .* 3 key")],
 )  # fmt: skip
 def test_a_shape_that_cannot_be_is_refused(change, line):
     with pytest.raises(CourseError, match=line):

@@ -64,8 +64,8 @@ def draw_plan(plans: dict[str, dict]):
 
 
 def draw_against(curves: dict, xlabel: str, ylabel: str, *, points=None, log: str = "", ticks=None, lines=None):
-    """Draw label -> (x, y) as curves, a part of a budget in its colour. ``points``: words -> (x, y), ``lines``: words -> x. ``log`` names logarithmic
-    axes, ``ticks`` the marks of x. -> the figure."""
+    """Draw label -> (x, y) as curves, a part of a budget in its colour. ``points``: words -> (x, y), ``lines``: words
+    -> x. ``log`` names logarithmic axes, ``ticks`` the marks of x. -> the figure."""
     import matplotlib.pyplot as plt
 
     fig, ax = plt.subplots(figsize=(6, 3.6))
