@@ -1,6 +1,7 @@
 """What a model says gets English beside it, word for word."""
 
 from course_utils import profiles
+from course_utils.corpora import read_jsonl
 from course_utils.merge_and_chat import gloss, gloss_question
 
 FACTS = profiles.load("cpu-mini").evaluation.parent / "facts"
@@ -23,3 +24,9 @@ def test_a_question_of_the_exam_is_told_by_what_it_asks():
     row = {"relation": "cities.foods", "entity": "遵义", "fact": "seen"}
     assert gloss_question(row, FACTS) == "Zunyi: special foods"
     assert gloss_question({"relation": "", "entity": "", "fact": "alarm"}, FACTS) == "alarm"
+
+
+def test_every_alarm_of_the_exam_has_an_english_gloss():
+    rows = [row for row in read_jsonl(FACTS.parent / "evaluation.jsonl") if row["fact"] == "alarm"]
+    glosses = [gloss_question(row, FACTS) for row in rows]
+    assert rows and all(text != "alarm" and text.isascii() for text in glosses)

@@ -16,7 +16,7 @@ DATES = ((r"前(\d+)年", r"\1 BC"), (r"(\d+)年(\d+)月(\d+)日", r"\1-\2-\3"),
 
 @cache
 def _table(facts: Path) -> tuple[re.Pattern, dict[str, str], dict[str, str]]:
-    """-> (a pattern of all Chinese with a gloss, Chinese -> English, column -> what it asks for)."""
+    """-> (a pattern of all Chinese with a gloss, Chinese -> English, column or question -> what is asked)."""
     known = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
     words = {}
     for path in sorted(facts.glob("*.csv")):
@@ -26,7 +26,7 @@ def _table(facts: Path) -> tuple[re.Pattern, dict[str, str], dict[str, str]]:
             words |= {name: english for name in names if english and len(name) > 1}
     words |= known["names"] | known["words"]
     longest_first = sorted(words, key=len, reverse=True)
-    return re.compile("|".join(map(re.escape, longest_first))), words, known["ask"]
+    return re.compile("|".join(map(re.escape, longest_first))), words, known["ask"] | known["questions"]
 
 
 def gloss(text: str, facts: Path) -> str:
@@ -40,5 +40,6 @@ def gloss(text: str, facts: Path) -> str:
 
 def gloss_question(row: dict, facts: Path) -> str:
     """What a row of the exam asks, of whom or what: ``Zunyi: special foods``."""
-    ask = _table(facts)[2].get(row["relation"].rpartition(".")[2], row["fact"])
+    asked = _table(facts)[2]
+    ask = asked.get(row["relation"].rpartition(".")[2]) or asked.get(row.get("question"), row["fact"])
     return f"{gloss(row['entity'], facts)}: {ask}" if row["entity"] else ask

@@ -71,7 +71,7 @@ def draw_lines(series: dict, x: str, y: str, *, log: bool = False, at: tuple[flo
         ax.set_ylim(0, top)
     if at:
         ax.axvline(at[0], ls=":", color="black")
-        ax.annotate(f" {at[1]}", (at[0], 0.9), xycoords=("data", "axes fraction"))
+        ax.annotate(f" {at[1]}", (at[0], 0.5), xycoords=("data", "axes fraction"))
     ax.set(xlabel=x, ylabel=y)
     ax.legend()
     return fig
@@ -154,16 +154,18 @@ def draw_board(rows: dict[str, list[float | None]], columns: list[str], lines: t
     return fig
 
 
-def draw_parts(rows: dict[str, dict[str, int]], x: str, colours: tuple[str, ...]):
-    """Draw name -> part -> count as bars of parts, with their numbers, a colour a part. -> the figure."""
+def draw_parts(rows: dict[str, dict[str, int]], x: str, colours: tuple):
+    """Draw name -> part -> count as bars of parts, with their numbers, a colour a part: a name in ``COLOURS``, or a
+    pair of it and how strong it is. -> the figure."""
     import matplotlib.pyplot as plt
 
     fig, ax = plt.subplots(figsize=(7.5, 1.5 + 0.36 * len(rows)))
     left = [0] * len(rows)
     for part, colour in zip(next(iter(rows.values())), colours, strict=True):
         counts = [parts[part] for parts in rows.values()]
-        bars = ax.barh(range(len(rows)), counts, left=left, color=COLOURS[colour], label=part)
-        ax.bar_label(bars, [count or "" for count in counts], label_type="center", color="white", fontsize=9)
+        name, strength = (colour, 1) if isinstance(colour, str) else colour
+        bars = ax.barh(range(len(rows)), counts, left=left, color=(COLOURS[name], strength), label=part)
+        ax.bar_label(bars, [count or "" for count in counts], label_type="center", fontsize=9)
         left = [a + b for a, b in zip(left, counts, strict=True)]
     ax.set_yticks(range(len(rows)), list(rows))
     ax.set(xlabel=x)
