@@ -6,7 +6,9 @@ Sphinx wants all pages in one folder, so what the course says is copied there fi
 Nothing is executed. A second language is a second row of LANGUAGES; its pages stand beside those of the first.
 """
 
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -25,8 +27,10 @@ LANGUAGES = {
     },
 }
 COPIED = ("notebooks", "docs", "data", "benchmarks", "course_utils", "GLOSSARY.md", "CONTRIBUTING.md", "LICENSE",
-          "CITATION.cff", "README.zh-CN.md", "pyproject.toml", "Makefile")  # fmt: skip
+          "CITATION.cff", "README.zh-CN.md", "nbdime_config.json", "pyproject.toml", "Makefile")  # fmt: skip
 ABOUT = ("GLOSSARY", "CONTRIBUTING", "README.zh-CN", "data/README", "data/readings", "benchmarks/README")
+FETCHES = "# Where this notebook came alone"  # the cell that fetches the course: nothing to read
+BADGE = re.compile(r"\[!\[([^\]]*)\]\(https?://[^)\s]*\)\]")  # a picture of another host that is a link: its words stay
 LEFT = "\n```{{toctree}}\n:hidden:\n:caption: {caption}\n\n{pages}\n```\n"
 ENTRY = '<!doctype html><meta charset="utf-8"><title>{title}</title><meta http-equiv="refresh" content="0; url={to}">\n'
 
@@ -40,6 +44,18 @@ def pages(part: str) -> list[str]:
     return [path.as_posix() for path in found]
 
 
+def without_hosts(notebook: Path) -> None:
+    """Take out of a copied notebook what a page has no use for, or would fetch from elsewhere."""
+    book = json.loads(notebook.read_text(encoding="utf-8"))
+    for cell in book["cells"]:
+        text = "".join(cell["source"])
+        if cell["cell_type"] == "markdown":
+            cell["source"] = BADGE.sub(r"[\1]", text)
+        elif text.startswith(FETCHES):
+            cell["metadata"]["tags"] = [*cell["metadata"].get("tags", []), "remove-cell"]
+    notebook.write_text(json.dumps(book, ensure_ascii=False), encoding="utf-8")
+
+
 def lay(source: Path, edition: dict) -> None:
     """Copy what the pages are made of, and what they link to, into an empty folder."""
     shutil.rmtree(source, ignore_errors=True)
@@ -50,6 +66,8 @@ def lay(source: Path, edition: dict) -> None:
             shutil.copytree(path, source / name, ignore=hidden)
         elif path.is_file():
             shutil.copy2(path, source / name)
+    for notebook in source.glob("notebooks/*.ipynb"):
+        without_hosts(notebook)
     for page in source.rglob("*.md"):  # the README is the index
         text = page.read_text(encoding="utf-8")
         page.write_text(text.replace("](README.md", "](index.md").replace("](../README.md", "](../index.md"), "utf-8")

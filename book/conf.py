@@ -22,7 +22,7 @@ nb_execution_mode = "off"  # outputs are the source's own
 nb_ipywidgets_js = {}  # controls need a kernel: without one their text stands there, and no script is fetched
 nb_mime_priority_overrides = [("html", "application/vnd.jupyter.widget-view+json", None)]
 nb_merge_streams = True
-myst_enable_extensions = ["dollarmath"]
+myst_enable_extensions = ["dollarmath", "html_image"]
 myst_heading_anchors = 4
 myst_links_external_new_tab = True
 
@@ -30,7 +30,7 @@ html_theme = "sphinx_book_theme"
 html_title = project
 html_static_path = ["_static"]
 html_css_files = ["book.css"]
-html_copy_source = html_show_sourcelink = False
+html_use_index = html_copy_source = html_show_sourcelink = False
 html_search_language = "both"
 html_favicon = "_static/favicon.svg"
 html_context = {"default_mode": "auto"}

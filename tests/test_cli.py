@@ -17,8 +17,9 @@ import nbformat
 import pytest
 import sentencepiece
 
-from course_utils import artifacts, cli, notebooks, profiles
+from course_utils import artifacts, cli, profiles
 from course_utils.errors import CourseError, Stopped
+from course_utils.notebooks import execution as notebooks
 
 from .conftest import REPOSITORY
 
@@ -373,6 +374,16 @@ def notebook(folder, *cells: str):
     return folder / "book.ipynb"
 
 
+def test_a_cell_counts_by_the_time_it_took_before():
+    book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1") for _ in range(3)])
+    book.cells.insert(1, nbformat.v4.new_markdown_cell("2"))
+    assert notebooks._shares(book) == {0: 1, 2: 1, 3: 1}
+    for cell, seconds in zip(book.cells, (1, 0, 8, 3), strict=True):
+        begun, ended = "2026-11-27T02:07:00.5Z", f"2026-11-27T02:07:0{seconds}.5Z"
+        cell.metadata["execution"] = {"iopub.execute_input": begun, "shell.execute_reply": ended}
+    assert notebooks._shares(book) == pytest.approx({0: 0.25, 2: 2, 3: 0.75})
+
+
 TRAINING = """
 import time
 from course_utils.progress import Line
@@ -390,9 +401,7 @@ def test_a_running_cells_own_progress_is_shown(tmp_path, monkeypatch, capsys):
     path = notebook(tmp_path, "1", TRAINING)
     notebooks.execute(path, profiles.load("cpu-mini"))
     shown = capsys.readouterr().out
-    assert re.search(r"^book, cell 2 of 2 · training · loss 3.2  \d+/100  \d+ %  \S+ < \S+  1/2  50 %", shown, re.M), (
-        shown
-    )
+    assert re.search(r"^book, cell 2 of 2 · \d+ % \S+ < \S+ · training · loss 3.2  1/2  50 %", shown, re.M), shown
     assert shown.splitlines()[-1].startswith("book, cell 2 of 2  2/2  100 %")
     (output,) = nbformat.read(tmp_path / "artifacts/cpu-mini/notebooks/book.ipynb", 4).cells[1].outputs
     assert "100%" in output.data["text/plain"] and not output.metadata and "transient" not in output

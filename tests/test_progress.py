@@ -117,11 +117,30 @@ with Line("training [x]", 100) as line:
 """
 
 
-def test_a_word_to_the_user_stands_above_the_line_in_a_terminal():
+def in_a_terminal(code: str, columns: int) -> str:
+    """What a terminal is sent, without colours."""
     pty = pytest.importorskip("pty")
     ours, theirs = pty.openpty()
-    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100", "PYTHONPATH": str(REPOSITORY)}
-    subprocess.run([sys.executable, "-c", IN_A_TERMINAL], stdout=theirs, env=environment, check=True, timeout=60)
-    shown = re.sub(r"\x1b\[[\d;?]*\w", "", os.read(ours, 100_000).decode())
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": str(columns), "PYTHONPATH": str(REPOSITORY)}
+    subprocess.run([sys.executable, "-c", code], stdout=theirs, env=environment, check=True, timeout=60)
+    return re.sub(r"\x1b\[[\d;?]*\w", "", os.read(ours, 100_000).decode())
+
+
+BRIEF = """
+from course_utils.progress import Line
+with Line("06, cells", 100, brief=True) as line:
+    line.update(50, "06, cell 40 of 133 · 37 % 0:12:10 < 0:20:43 · fine-tuning of the common model · loss 3.2")
+"""
+
+
+def test_a_brief_line_is_cut_where_a_terminal_ends_and_not_continued():
+    shown = in_a_terminal(BRIEF, 80)
+    lines = [line for line in re.split(r"[\r\n]+", shown) if line.strip()]
+    assert all(line.startswith("06, cell") and len(line) <= 80 for line in lines), lines
+    assert "06, cell 40 of 133 · 37 % 0:12:10 < 0:20:43 · " in shown and "…" in shown and "50%" in shown
+
+
+def test_a_word_to_the_user_stands_above_the_line_in_a_terminal():
+    shown = in_a_terminal(IN_A_TERMINAL, 100)
     words, line = shown.index("passed over [b]a damaged[/b] checkpoint\r\n"), shown.rindex("training [x]")
     assert words < line and "100%" in shown[line:]

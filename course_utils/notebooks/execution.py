@@ -5,6 +5,7 @@ import os
 import signal
 import time
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 
 from ..artifacts import shown, write_text
@@ -25,7 +26,7 @@ def execute(book: Path, profile: Profile) -> tuple[float, list[str]]:
         raise CourseError(f"{shown(book)} is missing: name a notebook")
     notebook = nbformat.read(book, as_version=4)
     started = time.perf_counter()
-    with Line(f"{book.stem}, cells", sum(cell.cell_type == "code" for cell in notebook.cells)) as line:
+    with Line(f"{book.stem}, cells", sum(cell.cell_type == "code" for cell in notebook.cells), brief=True) as line:
         client = _client(notebook, book, line)
         try:
             client.execute(env={**os.environ, "COURSE_PROFILE": profile.name})
@@ -50,7 +51,8 @@ def _client(notebook, book: Path, line: Line):
     from nbclient.exceptions import DeadKernelError
 
     class Client(NotebookClient):
-        cell, done, signal = 0, 0, 0  # number of the running cell; how many have run; what told it to stop
+        cell, done, signal = 0, 0, 0  # number of the running cell; how much has run; what told it to stop
+        share = _shares(notebook)
 
         def process_message(self, message, cell, cell_index):
             if text := (message["content"].get("transient") or {}).get(MESSAGE):
@@ -61,11 +63,11 @@ def _client(notebook, book: Path, line: Line):
             if self.signal:
                 raise DeadKernelError("stopped between two cells")
             self.cell = cell_index + 1
-            self.title = f"{book.stem}, cell {self.cell} of {len(notebook.cells)}"
+            self.title = f"{book.stem.partition('_')[0]}, cell {self.cell} of {len(notebook.cells)}"
             line.update(self.done, self.title)
 
         def ran(self, cell, cell_index, execute_reply):
-            self.done += 1
+            self.done += self.share[cell_index]
             line.update(self.done, self.title)
 
         async def async_start_new_kernel(self, **kwargs):
@@ -85,6 +87,27 @@ def _client(notebook, book: Path, line: Line):
     )  # fmt: skip
     client.on_cell_execute, client.on_cell_executed = client.starts, client.ran
     return client
+
+
+def _seconds_before(notebook) -> dict[int, float]:
+    """Index -> seconds of each code cell when its outputs were made, as far as the notebook says."""
+    found = {}
+    for index, cell in enumerate(notebook.cells):
+        when = cell.metadata.get("execution", {})
+        if cell.cell_type == "code" and {"iopub.execute_input", "shell.execute_reply"} <= when.keys():
+            begun, ended = map(datetime.fromisoformat, (when["iopub.execute_input"], when["shell.execute_reply"]))
+            found[index] = max((ended - begun).total_seconds(), 0.01)
+    return found
+
+
+def _shares(notebook) -> dict[int, float]:
+    """Index -> how much of the notebook's work a code cell is. They add up to the number of the cells. What time each
+    took before tells it, or else they are alike: a training is not one of a hundred."""
+    code = [index for index, cell in enumerate(notebook.cells) if cell.cell_type == "code"]
+    before = _seconds_before(notebook)
+    if set(before) != set(code):
+        return dict.fromkeys(code, 1)
+    return {index: len(code) * seconds / sum(before.values()) for index, seconds in before.items()}
 
 
 def _failure(notebook) -> str:
