@@ -20,7 +20,7 @@ def test_the_study_of_learning_rates_is_a_line_a_method_with_the_seeds_spread_as
     rows = [row("full", 3e-3, 42, 0.5), row("full", 6e-4, 42, 0.8), row("full", 6e-4, 43, 0.9),
             row("lora", 6e-4, 42, 0.1), row("lora", 6e-4, 42, 1.0, variation="DoRA"),
             row("lora", 3e-3, 42, 0.7, base="medical")]  # fmt: skip
-    fig = plots.learning_rate_curves(rows, "pretrain_only everyday")
+    fig = plots.training.learning_rate_curves(rows, "pretrain_only everyday")
     common, medical = fig.axes
     assert common.get_xscale() == "log" and "2 seeds" in fig.get_suptitle()
     drawn = {line.get_label(): line for line in common.containers if isinstance(line, ErrorbarContainer)}
@@ -39,7 +39,7 @@ def test_the_study_of_learning_rates_is_a_line_a_method_with_the_seeds_spread_as
 
 
 def test_the_picture_of_a_llama_names_its_seven_matrices_and_what_is_noted():
-    fig = plots.draw_llama_block(6, {"q": " 65,536"})
+    fig = plots.llama.draw_llama_block(6, {"q": " 65,536"})
     texts = [text.get_text() for text in fig.axes[0].texts]
     assert {"k", "v", "o", "gate", "up", "down", "q 65,536", "block 1 of 6"} <= set(texts)
     assert texts.count("RMSNorm") == 3 and texts.count("+") == 2
@@ -47,7 +47,7 @@ def test_the_picture_of_a_llama_names_its_seven_matrices_and_what_is_noted():
 
 def test_attention_is_a_panel_a_title_with_the_weights_it_was_given():
     weights = np.tril(np.full((3, 3), 0.5))
-    fig = plots.draw_attention({"head 0": weights, "head 1": weights, "head 2": weights}, ["成都", "在", "四川"])
+    fig = plots.llama.draw_attention({"head 0": weights, "head 1": weights, "head 2": weights}, ["成都", "在", "四川"])
     assert [ax.get_title() for ax in fig.axes[:3]] == ["head 0", "head 1", "head 2"]
     assert np.array_equal(fig.axes[2].images[0].get_array(), weights)
     assert [label.get_text() for label in fig.axes[0].get_xticklabels()] == ["成都", "在", "四川"]

@@ -14,7 +14,7 @@ def texts(ax) -> list[str]:
 
 def test_intervals_are_a_point_a_row_with_its_bar_in_the_colour_of_its_field_or_series():
     row = {"share": 0.5, "low": 0.4, "high": 0.7}
-    fig = plots.draw_intervals(
+    fig = plots.answers.draw_intervals(
         {"common": {"full": {"a": row}, "guesser": {"a": row}}}, colours={"common": "common", "guesser": "plain"}
     )
     full, guesser = fig.axes[0].containers
@@ -25,19 +25,19 @@ def test_intervals_are_a_point_a_row_with_its_bar_in_the_colour_of_its_field_or_
 
 
 def test_matrices_and_boards_have_their_numbers_in_the_cells_and_nothing_where_there_is_none():
-    assert texts(plots.draw_matrices({"W": [[1.0, -2.5]], "B": [[0]]}).axes[0]) == ["1", "-2.5"]
-    board = plots.draw_board({"a": [0.5, None], "b": [1.0, 0.0]}, ["x", "y"])
+    assert texts(plots.answers.draw_matrices({"W": [[1.0, -2.5]], "B": [[0]]}).axes[0]) == ["1", "-2.5"]
+    board = plots.answers.draw_board({"a": [0.5, None], "b": [1.0, 0.0]}, ["x", "y"])
     assert texts(board.axes[0]) == ["50", "100", "0"]
 
 
 def test_lines_have_the_points_a_legend_and_the_marked_place():
-    fig = plots.draw_lines({"base": ([0, 1], [4, 1], "plain", "-")}, "x", "y", log=True, at=(0.5, "rank 1"))
+    fig = plots.answers.draw_lines({"base": ([0, 1], [4, 1], "plain", "-")}, "x", "y", log=True, at=(0.5, "rank 1"))
     assert fig.axes[0].lines[0].get_xydata().tolist() == [[0, 4], [1, 1]] and fig.axes[0].get_yscale() == "log"
     assert texts(fig.axes[0]) == [" rank 1"]
 
 
 def test_bars_have_a_number_each_and_the_first_stands_above():
-    fig = plots.draw_bars({"A": {"x": 3, "y": 1}, "B": {"x": 2, "y": 5}}, "%", colours={"y": "accent"})
+    fig = plots.answers.draw_bars({"A": {"x": 3, "y": 1}, "B": {"x": 2, "y": 5}}, "%", colours={"y": "accent"})
     left, right = fig.axes
     assert [bar.get_width() for bar in right.patches] == [2, 5] and texts(left) == ["3", "1"]
     assert left.yaxis_inverted() and right.yaxis_inverted()
@@ -46,28 +46,30 @@ def test_bars_have_a_number_each_and_the_first_stands_above():
 def test_the_tree_names_each_end_with_its_product_and_marks_two():
     tree = {"": {"A": 0.6, "B": 0.4}, "A": {"x": 0.4, "y": 0.6}, "B": {"x": 1.0}}
     assert {"Ay: 0.6 × 0.6 = 0.36  greedy", "Bx: 0.4 × 1.0 = 0.40  best", "Ax: 0.6 × 0.4 = 0.24"} <= set(
-        texts(plots.draw_beam_tree(tree, "Ay", "Bx").axes[0])
+        texts(plots.answers.draw_beam_tree(tree, "Ay", "Bx").axes[0])
     )
 
 
 def test_pairs_show_those_that_differ_a_second_time():
     points = np.array([[-1.0, -1.0], [-2.0, -3.0]])
-    everything, others = plots.draw_pairs(points, [1], "x", "y").axes[0].collections
+    everything, others = plots.answers.draw_pairs(points, [1], "x", "y").axes[0].collections
     assert everything.get_offsets().tolist() == points.tolist() and others.get_offsets().tolist() == [[-2, -3]]
 
 
 def test_parts_stand_one_behind_the_other():
-    fig = plots.draw_parts({"full": {"won": 3, "lost": 0}, "LoRA": {"won": 1, "lost": 2}}, "n", ("good", "accent"))
+    fig = plots.answers.draw_parts(
+        {"full": {"won": 3, "lost": 0}, "LoRA": {"won": 1, "lost": 2}}, "n", ("good", "accent")
+    )
     assert [(bar.get_x(), bar.get_width()) for bar in fig.axes[0].patches] == [(0, 3), (0, 1), (3, 0), (1, 2)]
     assert [text for text in texts(fig.axes[0]) if text] == ["3", "1", "2"]
 
 
 def test_counts_are_bars_beside_what_was_expected():
-    ax = plots.draw_counts({"a": ([0, 1], [2, 5], "common", [3, 4])}, "x", "y", "coins").axes[0]
+    ax = plots.answers.draw_counts({"a": ([0, 1], [2, 5], "common", [3, 4])}, "x", "y", "coins").axes[0]
     assert [bar.get_height() for bar in ax.patches] == [2, 5] and ax.lines[0].get_ydata().tolist() == [3, 4]
 
 
 def test_a_chats_memory_is_a_bar_a_question_under_the_models_positions():
-    ax = plots.draw_memory([10, 30, 20], [0, 0, 1], 40).axes[0]
+    ax = plots.answers.draw_memory([10, 30, 20], [0, 0, 1], 40).axes[0]
     assert [bar.get_height() for bar in ax.patches] == [10, 30, 20]
     assert ax.patches[2].get_facecolor() != ax.patches[0].get_facecolor() and ax.lines[0].get_ydata()[0] == 40

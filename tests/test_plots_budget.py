@@ -16,7 +16,9 @@ def widths(ax) -> list[float]:
 
 
 def test_stacks_are_parts_side_by_side_with_their_sum_and_the_limit():
-    fig = plots.draw_stacks({"plain": {4: BILL, 8: BILL}, "chunked": {4: BILL}}, "GiB", {"left": 6}, "{:.1f} GiB")
+    fig = plots.budget.draw_stacks(
+        {"plain": {4: BILL, 8: BILL}, "chunked": {4: BILL}}, "GiB", {"left": 6}, "{:.1f} GiB"
+    )
     above, below = fig.axes
     assert widths(above) == [2, 3, 4] * 2 and [bar.get_x() for bar in above.patches[:3]] == [0, 2, 5]
     assert [text.get_text() for text in below.texts] == [" 9.0 GiB"] and below.get_title() == "chunked"
@@ -34,7 +36,7 @@ def test_every_part_of_a_budget_has_its_colour():
 
 
 def test_a_plan_tells_memory_and_time_of_each_model():
-    fig = plots.draw_plan({"big": {"GiB": 3.0, "of": 4.0, "hours": 26.0, "words": "1.1 days"}})
+    fig = plots.budget.draw_plan({"big": {"GiB": 3.0, "of": 4.0, "hours": 26.0, "words": "1.1 days"}})
     top, below = fig.axes
     assert widths(top) == [4, 3] and top.texts[0].get_text() == " 3.00 of 4.0"
     assert below.lines[0].get_xdata() == [26] and below.texts[0].get_text() == "1.1 days"
@@ -42,22 +44,22 @@ def test_a_plan_tells_memory_and_time_of_each_model():
 
 
 def test_curves_points_and_lines_stand_where_they_should():
-    fig = plots.draw_against(
+    fig = plots.budget.draw_against(
         {"a": ([1, 2], [3, 4])}, "x", "y", points={"here": (2, 4)}, lines={"limit": 1.5}, ticks=[1, 2]
     )
     (ax,) = fig.axes
     assert [list(line.get_ydata()) for line in ax.lines[:2]] == [[3, 4], [4]] and ax.lines[2].get_xdata() == [1.5, 1.5]
     assert [text.get_text() for text in ax.texts] == ["here", " limit"] and ax.get_ylim()[0] == 0
-    assert plots.draw_against({"a": ([1, 2], [3, 4])}, "x", "y", log="xy").axes[0].get_yscale() == "log"
+    assert plots.budget.draw_against({"a": ([1, 2], [3, 4])}, "x", "y", log="xy").axes[0].get_yscale() == "log"
 
 
 def test_ratios_are_points_around_one():
-    (ax,) = plots.draw_ratios({"small": 0.99, "large": 1.01}, 0.03).axes
+    (ax,) = plots.budget.draw_ratios({"small": 0.99, "large": 1.01}, 0.03).axes
     assert list(ax.lines[1].get_xdata()) == [0.99, 1.01] and ax.get_xlim() == pytest.approx((0.94, 1.06))
 
 
 def test_a_budget_tells_each_part_in_numbers_and_what_may_be_used():
-    fig = plots.draw_budget({"embedding": 27.0, "attention": 14.2}, BILL, 4.28, "41.2 M")
+    fig = plots.budget.draw_budget({"embedding": 27.0, "attention": 14.2}, BILL, 4.28, "41.2 M")
     weights, memory = fig.axes
     assert (
         widths(weights) == pytest.approx([27, 14.2]) and widths(memory) == [2, 3, 4] and fig.get_suptitle() == "41.2 M"

@@ -11,7 +11,7 @@ from course_utils import plots  # noqa: E402
 
 def test_curves_are_lines_and_few_points_are_dots_that_stand_where_they_were_measured():
     curves = {"training": list(range(30)), "held-out": ([10, 20], [3.5, 2.5])}
-    fig = plots.draw_curves(curves, "step", "loss", ("common", "accent"), ylim=(0, 40))
+    fig = plots.training.draw_curves(curves, "step", "loss", ("common", "accent"), ylim=(0, 40))
     training, held_out = fig.axes[0].lines
     assert training.get_ydata().tolist() == list(range(30)) and training.get_linestyle() == "-"
     assert held_out.get_xydata().tolist() == [[10, 3.5], [20, 2.5]] and held_out.get_marker() == "o"
@@ -19,16 +19,18 @@ def test_curves_are_lines_and_few_points_are_dots_that_stand_where_they_were_mea
 
 
 def test_bars_lie_side_by_side_with_their_lengths_written():
-    fig = plots.draw_bars({"MB": {"plain": 2700, "chunked": 300}, "seconds": {"plain": 5, "chunked": 6}}, "a title")
+    fig = plots.training.draw_bars(
+        {"MB": {"plain": 2700, "chunked": 300}, "seconds": {"plain": 5, "chunked": 6}}, "a title"
+    )
     memory, seconds = fig.axes
     assert [bar.get_width() for bar in memory.patches] == [2700, 300] and memory.get_xlabel() == "MB"
     assert [text.get_text() for text in seconds.texts] == ["5", "6"] and fig.get_suptitle() == "a title"
-    one, two = plots.draw_bars({"a, %": {"x": 20}, "b, %": {"x": 90}}, most=100).axes
+    one, two = plots.training.draw_bars({"a, %": {"x": 20}, "b, %": {"x": 90}}, most=100).axes
     assert one.get_xlim() == two.get_xlim(), "shares can be compared across panels"
 
 
 def test_surprise_has_a_bar_a_token():
-    ax = plots.draw_surprise(["的", "景点"], np.array([2.5, 0.1])).axes[0]
+    ax = plots.training.draw_surprise(["的", "景点"], np.array([2.5, 0.1])).axes[0]
     assert [bar.get_width() for bar in ax.patches] == [2.5, 0.1]
     assert [label.get_text() for label in ax.get_yticklabels()] == ["的", "景点"]
 
@@ -36,7 +38,7 @@ def test_surprise_has_a_bar_a_token():
 def test_a_format_of_numbers_is_a_range_and_the_numbers_it_has():
     import torch
 
-    fig = plots.draw_formats({"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}, 1, 1.01)
+    fig = plots.training.draw_formats({"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}, 1, 1.01)
     ranges, numbers = fig.axes
     high = [bar.get_x() + bar.get_width() for bar in ranges.patches]
     assert high == pytest.approx(np.log10([torch.finfo(d).max for d in (torch.float32, torch.float16, torch.bfloat16)]))
@@ -49,7 +51,7 @@ def test_a_format_of_numbers_is_a_range_and_the_numbers_it_has():
 
 def test_a_table_of_probabilities_is_drawn_with_its_numbers():
     table = np.array([[0.1, 0.9, 0.5], [0.2, 0.3, 0.4]])
-    ax = plots.draw_probabilities(table, ["common", "medical"], ["a", "b", "c"]).axes[0]
+    ax = plots.training.draw_probabilities(table, ["common", "medical"], ["a", "b", "c"]).axes[0]
     assert np.array_equal(ax.images[0].get_array(), table.T)
     assert [text.get_text() for text in ax.texts] == ["0.10", "0.90", "0.50", "0.20", "0.30", "0.40"]
     assert [label.get_text() for label in ax.get_yticklabels()] == ["a", "b", "c"]

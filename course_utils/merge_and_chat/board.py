@@ -135,7 +135,7 @@ def write(folder: Path, exam: dict, models: dict[str, dict]) -> None:
     titles = [title for title in next(iter(models.values()))["figures"] if QUESTIONS in title]
     panels = {f"{title}, %": {name: model["figures"][title] for name, model in models.items()} for title in titles}
     if importlib.util.find_spec("matplotlib"):
-        plots.draw_shares(panels, folder / "board.png")
+        plots.answers.draw_shares(panels, folder / "board.png")
     else:  # a machine that trains may have none
         say("no matplotlib: board.png is not drawn")
 
