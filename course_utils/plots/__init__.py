@@ -2,8 +2,8 @@
 
 In come rows, weights, tables of numbers; out go figures, which ``show`` puts into a notebook with a caption and with
 words for those who cannot see them, and ``explore`` with controls to play with. Read ``style`` first: fonts, colours,
-``show``. Then a module a subject, in the order of the course: ``road``, ``cleaning``, ``tokenizer``, ``llama``, ``budget``, ``training``, ``fine_tuning``, ``answers``.
-``explorers`` is what moves.
+``show``. Then a module a subject, in the order of the course: ``road``, ``cleaning``, ``tokenizer``, ``llama``,
+``budget``, ``training``, ``fine_tuning``, ``answers``. ``explorers`` is what moves.
 """
 
 from . import answers, budget, cleaning, fine_tuning, llama, road, tokenizer, training
