@@ -24,7 +24,7 @@ BOOKS = sorted((REPOSITORY / "notebooks").glob("*.ipynb"))
 
 def test_make_and_tasks_know_the_same_tasks():
     made = re.search(r"^\.PHONY: help (.+)$", (REPOSITORY / "Makefile").read_text(encoding="utf-8"), re.M)[1].split()
-    assert sorted(made) == sorted(tasks.TASKS)
+    assert sorted({*made} - {"book"}) == sorted(tasks.TASKS), "the web edition has a set-up of its own, for authors"
     listed = re.findall(r"^(\w+)  ", tasks.HELP, re.M)
     assert listed == list(tasks.TASKS)
 
