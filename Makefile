@@ -2,18 +2,7 @@
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 
-.PHONY: help course test trials lab world notebooks stamp book
-help course test trials lab world notebooks stamp:
+.PHONY: help course test book lab trials world notebooks stamp
+help course test book lab trials world notebooks stamp:
 	@test -n "$(PYTHON)" || { echo "error: Python 3.11 or newer is needed: install it, or name it with PYTHON=/path/to/python3.12" >&2; exit 2; }
 	@$(PYTHON) tasks.py $(filter-out help,$@)
-
-# The web edition, build/book/index.html. Its pages need none of the course's packages, and the course none of theirs: a
-# set-up of its own, without torch.
-.venv-book/ready: requirements-book.txt
-	@echo "Setting up .venv-book (a minute, once) …"
-	$(PYTHON) -m venv .venv-book
-	.venv-book/bin/python -m pip install --disable-pip-version-check --quiet --progress-bar on -r requirements-book.txt
-	@touch $@
-
-book: .venv-book/ready
-	.venv-book/bin/python book/build.py

@@ -1,8 +1,8 @@
 """What `make` does, also where there is no make (Windows): ``python tasks.py course | test | lab``. Standard library.
 
-The first of them sets up ``.venv``, and so does the next after a change of requirements.txt or pyproject.toml. The
-Makefile calls this file. ``stamp`` writes the badge and the first cell of every notebook, from the one address in
-pyproject.toml.
+The first of them sets up ``.venv``, and so does the next after a change of requirements.txt or pyproject.toml; ``book``
+has an environment of its own. The Makefile calls this file. ``stamp`` writes the badge and the first cell of every
+notebook, from the one address in pyproject.toml.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
-READY = VENV / "ready"  # newer than what it was made from
+BOOK_VENV = ROOT / ".venv-book"  # the pages need none of the course's packages, and the course none of theirs
 # Nothing but the set-up needs a network. On Apple's GPUs what PyTorch has no kernel for runs on the CPU.
 SETTINGS = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1",
             "PYTORCH_ENABLE_MPS_FALLBACK": "1"}  # fmt: skip
@@ -29,6 +29,7 @@ NBVAL = [*PYTEST, "--nbval", "--nbval-current-env", "--nbval-cell-timeout=3600",
 TASKS = {
     "course": [["course", "notebooks", *BOOKS]],
     "test": [[*PYTEST, "tests"], *([[*NBVAL, *BOOKS]] if BOOKS else [])],
+    "book": [[str(BOOK_VENV / BIN.name / "python"), "book/build.py"]],
     "lab": [["jupyter", "lab", "--ip=127.0.0.1", *BOOKS[:1]]],
     "trials": [[*PYTEST, "tests", "-m", "trial"]],
     "world": [["python", "data/builder"]],
@@ -37,13 +38,13 @@ TASKS = {
 }
 HELP = """course     run the whole course on the embedded data and print the scoreboard
 test       run all tests and check every notebook's outputs
+book       build the web edition, build/book/index.html
 lab        open the course in JupyterLab
 and for authors:
 trials     what takes long: kills, installs
 world      rebuild data/ from data/facts/
 notebooks  execute the notebooks in place
-stamp      write the badge and the first cell of every notebook, from the address in pyproject.toml
-(`make book` alone builds the web edition)"""
+stamp      write the badge and the first cell of every notebook, from the address in pyproject.toml"""
 
 ADDRESS = re.compile(r'^notebooks = "(https://github\.com/([\w.-]+)/([\w.-]+))/tree/([\w./-]+)/notebooks"$', re.M)
 REMOTE = re.compile(r"(?:https://|ssh://git@|git@)github\.com[/:]([\w.-]+)/([\w.-]+?)(?:\.git)?/?")
@@ -71,20 +72,23 @@ if course.is_dir():
     surroundings.set_up(KEEP_ON_DRIVE)"""
 
 
-def set_up() -> None:
-    """Make ``.venv`` with what requirements.txt pins, unless it is there. Ends the program where that fails."""
-    made_from = [ROOT / "requirements.txt", ROOT / "pyproject.toml"]
-    if READY.exists() and READY.stat().st_mtime >= max(path.stat().st_mtime for path in made_from):
+def set_up(venv: Path, pins: str, *rest: list[str]) -> None:
+    """Make an environment with what a file pins, and what ``rest`` tells pip besides, unless it is there and newer than
+    that file and pyproject.toml. Ends the program where that fails."""
+    ready, made_from = venv / "ready", [ROOT / pins, ROOT / "pyproject.toml"]
+    if ready.exists() and ready.stat().st_mtime >= max(path.stat().st_mtime for path in made_from):
         return
-    print("Setting up .venv (a few minutes, once) …", flush=True)
-    if failed := subprocess.run([sys.executable, "-m", "venv", str(VENV)]).returncode:
+    print(f"Setting up {venv.name} (a few minutes, once) …", flush=True)
+    if failed := subprocess.run([sys.executable, "-m", "venv", str(venv)]).returncode:
         sys.exit(failed)  # it has said why
-    pip = ["python", "-m", "pip", "install", "--disable-pip-version-check", "--quiet"]
-    for rest in (["--progress-bar", "on", "-r", "requirements.txt"], ["--no-deps", "-e", "."]):
-        if failed := run([*pip, *rest], os.environ):
-            print("error: .venv could not be set up: put right what pip says above, and start again", file=sys.stderr)
+    python = str(venv / BIN.name / "python")
+    pip = [python, "-m", "pip", "install", "--disable-pip-version-check", "--quiet"]
+    for what in (["--progress-bar", "on", "-r", pins], *rest):
+        if failed := run([*pip, *what], os.environ):
+            told = f"error: {venv.name} could not be set up: put right what pip says above, and start again"
+            print(told, file=sys.stderr)
             sys.exit(failed)
-    READY.touch()
+    ready.touch()
 
 
 def run(command: list[str], environment) -> int:
@@ -179,7 +183,10 @@ def main() -> int:
         return 0
     if task == "stamp":
         return stamp()
-    set_up()
+    if task == "book":
+        set_up(BOOK_VENV, "requirements-book.txt")
+    else:
+        set_up(VENV, "requirements.txt", ["--no-deps", "-e", "."])
     for command in TASKS[task]:
         if code := run(command, {**os.environ, **SETTINGS}):
             return code
