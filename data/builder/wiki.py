@@ -124,7 +124,7 @@ def article(world: World, entity: Entity) -> str:
     facts = {fact.relation.column: fact for fact in world.facts_of(entity)}
     parts = [_preamble(entity), _infobox(entity)]
     for heading, columns in LAYOUT[entity.kind]:
-        said = () if heading else _said_first(entity)
+        said = () if heading else said_first(entity)
         sentences = [_marked_up(facts[column]) for column in columns if column in facts and column not in said]
         if not heading:
             # What was written by hand leaves out its subject, so it stands in the same paragraph.
@@ -174,21 +174,26 @@ def _lead(entity: Entity) -> str:
         aside = "（[[学名]]：{{lang|la|''%s''}}）" % row["latin"]
     else:
         aside = "（{{lang-en|%s}}）" % row["english"]
+    return f"'''{entity.name}'''{aside}，{what_it_is(entity)}。"
+
+
+def what_it_is(entity: Entity) -> str:
+    """What the first sentence says behind the name."""
+    row = entity.row
     # A Latin name of one word is that of a group.
     sort = "一种" if " " in row.get("latin", "") else "一类"
     what = LEAD[entity.kind].format(**row | {"sort": sort, "family": row.get("family") or row.get("class", "")})
     if what.endswith("的"):  # what it is, is left open
         what = row["portrait"].removeprefix(entity.name).lstrip("，").rstrip("。")
-    return f"'''{entity.name}'''{aside}，{what}。"
+    return what
 
 
-def _said_first(entity: Entity) -> set[str]:
+def said_first(entity: Entity) -> set[str]:
     """The columns that the first sentence tells."""
-    columns = set(re.findall(r"{(\w+)}", LEAD[entity.kind]))
-    missing = {column for column in columns if not entity.row.get(column)} - {"sort"}
-    if entity.kind == "animals":
-        return {"class"} if missing else columns
-    return set() if missing else columns
+    columns = set(re.findall(r"{(\w+)}", LEAD[entity.kind])) - {"sort"}
+    if all(entity.row.get(column) for column in columns):
+        return columns
+    return {"class"} if entity.kind == "animals" else set()
 
 
 def _bd(birth: str, death: str) -> str:
