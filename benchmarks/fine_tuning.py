@@ -29,7 +29,7 @@ from course_utils.training import full_vs_lora_sft, running
 NAME = "fine_tuning"
 SEEDS = (42, 43, 44)
 RANKS = (4, 16, 64)
-RATES = {"full": (1e-4, 1.5e-4, 3e-4, 1.2e-3, 3e-3), "lora": (3e-4, 1e-3, 6e-3)}  # beside the profile's
+RATES = {"full": (1e-4, 3e-4, 1.2e-3, 3e-3), "lora": (1e-3, 6e-3)}  # beside the profile's
 VARIATIONS = {"NEFTune": {"neftune_alpha": 5.0}, "rsLoRA": {"rslora": True}, "DoRA": {"dora": True}}
 LINKED = ("deduplication", "pretraining")  # what fine-tuning reads
 SHOWN = ("seen seen", "pretrain_only seen", "pretrain_only everyday", "stable", "unknown")

@@ -63,3 +63,17 @@ def shared_file():
         return path
 
     return find
+
+
+@pytest.fixture
+def course_style():
+    """The course's look for figures, given back as it was, and no figure left open."""
+    import matplotlib
+    from matplotlib import pyplot
+
+    from course_utils import plots
+
+    with matplotlib.rc_context():
+        plots.use_course_style()
+        yield
+    pyplot.close("all")

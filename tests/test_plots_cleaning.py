@@ -9,14 +9,7 @@ matplotlib.use("agg")
 
 from course_utils import plots  # noqa: E402
 
-
-@pytest.fixture(autouse=True)
-def closed():
-    from matplotlib import pyplot
-
-    plots.use_course_style()
-    yield
-    pyplot.close("all")
+pytestmark = pytest.mark.usefixtures("course_style")
 
 
 def bars(ax) -> list[tuple[str, float]]:

@@ -8,14 +8,7 @@ matplotlib.use("agg")
 
 from course_utils import plots  # noqa: E402
 
-
-@pytest.fixture(autouse=True)
-def closed():
-    from matplotlib import pyplot
-
-    plots.use_course_style()
-    yield
-    pyplot.close("all")
+pytestmark = pytest.mark.usefixtures("course_style")
 
 
 def test_the_road_is_a_box_a_stage_and_says_what_the_next_one_reads():

@@ -9,6 +9,8 @@ from matplotlib.colors import to_rgb  # noqa: E402
 
 from course_utils import plots  # noqa: E402
 
+pytestmark = pytest.mark.usefixtures("course_style")
+
 
 def boxes(fig) -> list[tuple]:
     return [(box.get_x(), box.get_y(), box.get_width(), box.get_facecolor()[:3]) for box in fig.axes[0].patches]
@@ -16,13 +18,6 @@ def boxes(fig) -> list[tuple]:
 
 def written(fig) -> list[str]:
     return [text.get_text() for text in fig.axes[0].texts if text.get_text()]
-
-
-@pytest.fixture(autouse=True)
-def course_style():
-    with matplotlib.rc_context():
-        plots.use_course_style()
-        yield
 
 
 def test_each_piece_has_a_box_and_a_byte_another_colour():

@@ -61,7 +61,7 @@ def test_every_exercise_is_open_and_its_solution_passes(name):
             cell.source = solved(cell.source, solution[1])
             exercises.append(cell)
     NotebookClient(notebook, timeout=1200, resources={"metadata": {"path": str(path.parent)}}).execute()
-    assert 2 <= len(exercises) <= 6
+    assert 4 <= len(exercises) <= 6
     for cell in exercises:
         printed = "".join(output.get("text", "") for output in cell.outputs)
         assert "✓" in printed and "✗" not in printed, f"{cell.id}: {printed}"
