@@ -5,6 +5,8 @@ import numpy as np
 
 matplotlib.use("agg")
 
+from matplotlib.colors import to_hex  # noqa: E402
+
 from course_utils import plots  # noqa: E402
 
 
@@ -73,3 +75,16 @@ def test_a_chats_memory_is_a_bar_a_question_under_the_models_positions():
     ax = plots.answers.draw_memory([10, 30, 20], [0, 0, 1], 40).axes[0]
     assert [bar.get_height() for bar in ax.patches] == [10, 30, 20]
     assert ax.patches[2].get_facecolor() != ax.patches[0].get_facecolor() and ax.lines[0].get_ydata()[0] == 40
+
+
+def test_bars_stand_from_above_in_their_colours_with_a_line_to_compare():
+    panels = {"base": {"question": 3.0, "answer": 1.5}, "tuned": {"question": 4.0, "answer": 0.5}}
+    colours = {"question": "plain", "answer": "good"}
+    fig = plots.answers.draw_bars(panels, "loss", "%.2f", colours, line=("articles", 2.0))
+    base, tuned = fig.axes
+    assert (base.get_title(), tuned.get_title()) == ("base", "tuned")
+    assert [bar.get_width() for bar in base.patches] == [3, 1.5] and texts(tuned) == ["4.00", "0.50"]
+    assert base.yaxis_inverted() and base.lines[0].get_xdata() == [2.0, 2.0]
+    wanted = [plots.COLOURS["plain"], plots.COLOURS["good"]]
+    assert [to_hex(bar.get_facecolor()).upper() for bar in tuned.patches] == wanted
+    assert plots.answers.draw_bars({"": {"a": 1, "b": 1000}}, "rows", log=True).axes[0].get_xscale() == "log"

@@ -18,16 +18,6 @@ def texts(ax):
     return [text.get_text() for text in ax.texts]
 
 
-def test_bars_stand_from_above_with_their_values_and_a_line_to_compare():
-    panels = {"base": {"question": 3.0, "answer": 1.5}, "tuned": {"question": 4.0, "answer": 0.5}}
-    fig = plots.fine_tuning.draw_bars(panels, "loss", ("#111111", "#222222"), form="{:.2f}", line=("articles", 2.0))
-    assert [ax.get_title() for ax in fig.axes] == ["base", "tuned"]
-    assert widths(fig.axes[0]) == [3, 1.5] and texts(fig.axes[1]) == ["4.00", "0.50"]
-    assert fig.axes[0].yaxis_inverted() and fig.axes[0].lines[0].get_xdata() == [2.0, 2.0]
-    assert [to_hex(bar.get_facecolor()) for bar in fig.axes[1].patches] == ["#111111", "#222222"]
-    assert plots.fine_tuning.draw_bars({"": {"a": 1, "b": 1000}}, "rows", "k", log=True).axes[0].get_xscale() == "log"
-
-
 def test_shares_of_marks_are_per_cent_with_one_standard_error():
     fig = plots.fine_tuning.draw_grouped_bars(
         {"asked": {"full": [True] * 3 + [False]}, "read": {"full": [True] * 4}}, {"full": "g"}, "%"

@@ -77,9 +77,13 @@ def draw_lines(series: dict, x: str, y: str, *, log: bool = False, at: tuple[flo
     return fig
 
 
-def draw_bars(panels: dict[str, dict[str, float]], x: str, number: str = "%.0f", colours: dict | None = None, top=None):
+def draw_bars(
+    panels: dict[str, dict[str, float]], x: str, number: str = "%.0f", colours: dict | None = None, top=None,
+    *, log: bool = False, line: tuple[str, float] | None = None,
+):  # fmt: skip
     """Draw title -> name -> value: a panel a title, a horizontal bar a name with its number. ``colours`` gives some
-    names another colour than blue. -> the figure."""
+    names another colour than blue, ``top`` ends all axes, ``line`` is a name and a value to compare with.
+    -> the figure."""
     import matplotlib.pyplot as plt
 
     rows = max(map(len, panels.values()))
@@ -88,7 +92,15 @@ def draw_bars(panels: dict[str, dict[str, float]], x: str, number: str = "%.0f",
     for ax, (title, bars) in zip(axes[0], panels.items(), strict=True):
         colour = [COLOURS[(colours or {}).get(name, "common")] for name in bars]
         ax.bar_label(ax.barh(range(len(bars)), list(bars.values()), color=colour), fmt=number, padding=3)
-        ax.set(title=title, xlabel=x, xlim=(0, top or 1.3 * max(bars.values())))
+        ax.set(title=title, xlabel=x)
+        if log:
+            ax.set_xscale("log")
+            ax.margins(x=0.2)
+        else:
+            ax.set_xlim(0, top or 1.3 * max(bars.values()))
+        if line:
+            ax.axvline(line[1], color="black", ls=":", label=line[0])
+            ax.legend(loc="upper right")
         ax.set_yticks(range(len(bars)), list(bars))
         if not ax.yaxis_inverted():
             ax.invert_yaxis()

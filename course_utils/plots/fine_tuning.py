@@ -1,4 +1,4 @@
-"""Fine-tuning: bars of what was counted, tokens as boxes, LoRA's matrices, curves of loss, the dial between two models.
+"""Fine-tuning: shares of marks, tokens as boxes, LoRA's matrices, curves of loss, the dial between two models.
 
 Every function takes the numbers and returns a figure; colours are given where one stands for a model.
 """
@@ -6,28 +6,6 @@ Every function takes the numbers and returns a figure; colours are given where o
 from collections.abc import Mapping, Sequence
 
 from .style import COLOURS
-
-
-def draw_bars(panels: Mapping[str, Mapping[str, float]], xlabel: str, colours: Sequence[str], *, form: str = "{:,.0f}",
-              log: bool = False, line: tuple[str, float] | None = None):  # fmt: skip
-    """Draw title -> name -> value as lying bars with their values, a panel a title, all over one axis; ``colours`` are
-    those of the bars from above, ``line`` a name and a value to compare with. -> the figure."""
-    import matplotlib.pyplot as plt
-
-    rows = max(map(len, panels.values()))
-    fig, axes = plt.subplots(1, len(panels), sharex=True, squeeze=False, figsize=(8, 1.4 + 0.3 * rows))
-    for ax, (title, values) in zip(axes[0], panels.items(), strict=True):
-        bars = ax.barh(list(values), list(values.values()), color=colours)
-        ax.bar_label(bars, [form.format(value) for value in values.values()], padding=4)
-        ax.set(title=title, xlabel=xlabel)
-        if line:
-            ax.axvline(line[1], color="black", ls=":", label=line[0])
-            ax.legend(loc="upper right")
-        if log:
-            ax.set_xscale("log")
-        ax.margins(x=0.2)
-        ax.invert_yaxis()
-    return fig
 
 
 def draw_grouped_bars(groups: Mapping[str, Mapping[str, Sequence[bool]]], colours: Mapping[str, str], ylabel: str):
