@@ -247,7 +247,9 @@ def test_the_command_serves_until_ctrl_c_even_within_an_answer(folders):
     with running("serve", "-m", folders[NAMES[0]], "--port", 0) as told:
         assert told.startswith("serving common-tiny at http://127.0.0.1:")
         port = int(told.split("/v1")[0].rpartition(":")[2])
-        line = http.client.HTTPConnection("127.0.0.1", port)
+        idle, line = (http.client.HTTPConnection("127.0.0.1", port) for _ in range(2))
+        idle.request("GET", "/v1/models")
+        assert idle.getresponse().read()
         body = {"model": NAMES[0], "messages": QUESTION, "stream": True, "max_tokens": 400, "temperature": 2}
         line.request("POST", "/v1/chat/completions", json.dumps(body), JSON)
         assert line.getresponse().readline().startswith(b"data: ")

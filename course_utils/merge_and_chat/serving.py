@@ -244,7 +244,7 @@ class Handler(BaseHTTPRequestHandler):
     def heard(self, piece: str) -> str:
         """A piece that someone still waits for. Raises ConnectionError where nobody does."""
         readable = select.select([self.connection], [], [], 0)[0]
-        if self.server.stopping or (readable and not self.connection.recv(1, socket.MSG_PEEK)):
+        if readable and not self.connection.recv(1, socket.MSG_PEEK):
             raise ConnectionAbortedError("nobody listens")
         return piece
 
@@ -285,21 +285,36 @@ def listen(port: int) -> socket.socket:
 class Server(ThreadingHTTPServer):
     """Serves models by name on a port. Raises CourseError where the port cannot be had."""
 
+    daemon_threads = False  # a thread that still frees tensors while Python ends would abort the process
+
     def __init__(self, folders: dict[str, Path], port: int):
         listening = listen(port)
         super().__init__((HOST, port), Handler, bind_and_activate=False)
         self.socket.close()
         self.socket, self.server_address = listening, listening.getsockname()
-        self.models, self.stopping = Models(folders), False
+        self.models, self.connections = Models(folders), set()
         self.url = f"http://{HOST}:{self.server_address[1]}/v1"
 
     def run(self) -> None:
         """Serve until Ctrl-C. An answer that is being generated then ends with the piece it is at."""
         with suppress(KeyboardInterrupt):
             self.serve_forever()
-        self.stopping = True
-        with self.models.lock:
-            self.server_close()
+        self.server_close()
+
+    def server_close(self) -> None:
+        """End every connection and wait for its thread."""
+        for connection in list(self.connections):
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+        super().server_close()
+
+    def process_request(self, request, client_address) -> None:
+        self.connections.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request) -> None:
+        self.connections.discard(request)
+        super().shutdown_request(request)
 
     def handle_error(self, request, client_address) -> None:
         """A connection that broke is no concern of the others; anything else is a line."""
