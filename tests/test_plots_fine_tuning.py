@@ -3,7 +3,6 @@
 import matplotlib
 import numpy as np
 import pytest
-from matplotlib.colors import to_hex
 
 matplotlib.use("agg")
 
@@ -27,14 +26,6 @@ def test_shares_of_marks_are_per_cent_with_one_standard_error():
     (bars,) = ax.collections
     (low, high), (one, same) = (segment[:, 1] for segment in bars.get_segments())
     assert (high - low) / 2 == pytest.approx(100 * (0.75 * 0.25 / 4) ** 0.5) and one == same
-
-
-def test_a_token_is_a_box_in_its_colour_and_a_full_line_is_followed_by_another():
-    fig = plots.fine_tuning.draw_tokens(["成都", "在", "四川"], ["#ff0000", "#00ff00", "#0000ff"], width=8)
-    (ax,) = fig.axes
-    assert texts(ax) == ["成都", "在", "四川"]
-    assert [to_hex(box.get_facecolor()) for box in ax.patches] == ["#ff0000", "#00ff00", "#0000ff"]
-    assert [box.get_y() for box in ax.patches] == [0, 0, -1]
 
 
 def test_lengths_are_counted_and_averaged():

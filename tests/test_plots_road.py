@@ -21,16 +21,7 @@ def test_the_road_is_a_box_a_stage_and_says_what_the_next_one_reads():
     assert edges == [plots.COLOURS["common"], plots.COLOURS["plain"]]
 
 
-def test_in_a_turn_what_the_loss_counts_is_green():
-    ax = plots.road.draw_turn(["<|user|>", "在吗\n", "在", "</s>"], [False, False, True, True], width=1.4).axes[0]
-    assert [text.get_text() for text in ax.texts] == ["<|user|>", "在吗⏎", "在", "</s>"]
-    green = [to_hex(box.get_facecolor()).upper() == plots.COLOURS["good"] for box in ax.patches]
-    assert green == [False, False, True, True] and len({box.get_y() for box in ax.patches}) > 1
-
-
-def test_losses_and_minutes_are_drawn_as_given():
-    ax = plots.road.draw_losses([9.0, 4.0], 9.01).axes[0]
-    assert ax.lines[0].get_xydata().tolist() == [[1, 9], [2, 4]] and ax.lines[1].get_ydata()[0] == 9.01
+def test_minutes_are_drawn_as_given():
     ax = plots.road.draw_minutes({"estimated": {"01": 5, "05": 120}, "measured": {"01": 0, "05": 90}}).axes[0]
     assert [bar.get_height() for bar in ax.patches] == pytest.approx([5 / 60, 2, 0, 1.5])
     assert [text.get_text() for text in ax.texts] == ["5 s", "2.0", "", "1.5"]

@@ -41,6 +41,12 @@ def test_a_long_row_goes_on_below_and_ids_stand_under_the_pieces():
     assert len(lines) == 3 and "5,008" in written(fig) and fig.axes[0].get_xlim()[1] <= 20
 
 
+def test_boxes_have_the_colours_that_are_given():
+    fig = plots.tokenizer.draw_pieces({"": ["成都", "\n"]}, colours={"": ["#ff0000", ("#00ff00", 0.5)]})
+    assert [box.get_facecolor() for box in fig.axes[0].patches] == [(1, 0, 0, 1), (0, 1, 0, 0.5)]
+    assert written(fig) == ["成都", "⏎"]
+
+
 def test_what_no_font_has_is_told_by_its_number():
     assert written(plots.tokenizer.draw_pieces({"old": ["ก猫"]})) == ["U+E01猫"]
 

@@ -18,17 +18,6 @@ def test_curves_are_lines_and_few_points_are_dots_that_stand_where_they_were_mea
     assert held_out.get_color() == plots.COLOURS["accent"] and fig.axes[0].get_ylim() == (0, 40)
 
 
-def test_bars_lie_side_by_side_with_their_lengths_written():
-    fig = plots.training.draw_bars(
-        {"MB": {"plain": 2700, "chunked": 300}, "seconds": {"plain": 5, "chunked": 6}}, "a title"
-    )
-    memory, seconds = fig.axes
-    assert [bar.get_width() for bar in memory.patches] == [2700, 300] and memory.get_xlabel() == "MB"
-    assert [text.get_text() for text in seconds.texts] == ["5", "6"] and fig.get_suptitle() == "a title"
-    one, two = plots.training.draw_bars({"a, %": {"x": 20}, "b, %": {"x": 90}}, most=100).axes
-    assert one.get_xlim() == two.get_xlim(), "shares can be compared across panels"
-
-
 def test_surprise_has_a_bar_a_token():
     ax = plots.training.draw_surprise(["的", "景点"], np.array([2.5, 0.1])).axes[0]
     assert [bar.get_width() for bar in ax.patches] == [2.5, 0.1]

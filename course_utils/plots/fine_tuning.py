@@ -1,4 +1,4 @@
-"""Fine-tuning: shares of marks, tokens as boxes, LoRA's matrices, curves of loss, the dial between two models.
+"""Fine-tuning: shares of marks, LoRA's matrices, curves of loss, the dial between two models.
 
 Every function takes the numbers and returns a figure; colours are given where one stands for a model.
 """
@@ -41,27 +41,6 @@ def draw_lengths(lengths: Mapping[str, Sequence[int]], colours: Sequence[str], m
         ax.hist(values, bins=range(0, most + 1, 2), alpha=0.65, color=colour, label=label)
     ax.set(xlabel="tokens", ylabel="conversations")
     ax.legend()
-    return fig
-
-
-def draw_tokens(pieces: Sequence[str], colours: Sequence[str], width: int = 64):
-    """Draw a text as boxes, one a token and each in its colour, in lines of ``width`` half-width characters.
-    -> the figure."""
-    import matplotlib.pyplot as plt
-
-    wide = [sum(2 if ord(c) > 0x2000 else 1.05 for c in piece) + 0.9 for piece in pieces]
-    places, column, line = [], 0, 0
-    for w in wide:
-        if column + w > width:
-            column, line = 0, line + 1
-        places.append((column, -line))
-        column += w
-    fig, ax = plt.subplots(figsize=(8, 0.3 + 0.42 * (line + 1)))
-    for piece, colour, w, (x, y) in zip(pieces, colours, wide, places, strict=True):
-        ax.add_patch(plt.Rectangle((x, y), w - 0.25, 0.82, color=colour))
-        ax.text(x + w / 2 - 0.1, y + 0.4, piece, ha="center", va="center", fontsize=10)
-    ax.set(xlim=(0, width), ylim=(-line - 0.2, 1))
-    ax.axis("off")
     return fig
 
 

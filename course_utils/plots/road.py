@@ -1,4 +1,4 @@
-"""The road as a whole: its stages, what the loss counts, a first training, minutes."""
+"""The road as a whole: its stages, and its minutes."""
 
 from .style import COLOURS
 
@@ -24,40 +24,6 @@ def draw_road(stages: list[dict[str, str]]):
             ax.text(1.2, y - 0.68, stage["makes"], fontsize=10, color="#555555", va="center")
     ax.axis((0, 6.2, -1.35 * len(stages) + 0.8, 0.55))
     ax.axis("off")
-    return fig
-
-
-def draw_turn(tokens: list[str], counted: list[bool], width: float = 5.6):
-    """Draw the tokens of a conversation in lines: green is what the loss counts, grey what it does not.
-    -> the figure."""
-    import matplotlib.pyplot as plt
-
-    x, y, places = 0.0, 0, []
-    for token, counts in zip(tokens, counted, strict=True):
-        text = token.replace("\n", "⏎")
-        size = 0.1 + sum(0.19 if ord(char) > 0x2000 else 0.1 for char in text)  # inches
-        if x + size > width:
-            x, y = 0.0, y + 1
-        places.append((x, y, size, text, COLOURS["good" if counts else "plain"]))
-        x += size + 0.07
-    fig, ax = plt.subplots(figsize=(width + 0.2, 0.42 * (y + 1)))
-    for x, y, size, text, colour in places:
-        ax.add_patch(plt.Rectangle((x, y - 0.36), size, 0.72, fc=colour, alpha=0.35))
-        ax.text(x + size / 2, y, text, ha="center", va="center", fontsize=12)
-    ax.axis((0, width, max(place[1] for place in places) + 0.5, -0.5))
-    ax.axis("off")
-    return fig
-
-
-def draw_losses(losses: list[float], ignorance: float):
-    """Draw the loss of each step, and the loss of somebody who knows nothing. -> the figure."""
-    import matplotlib.pyplot as plt
-
-    fig, ax = plt.subplots(figsize=(6.5, 3))
-    ax.plot(range(1, len(losses) + 1), losses, "o-", ms=4, color=COLOURS["common"], label="loss")
-    ax.axhline(ignorance, ls=":", color="black", label="knows nothing")
-    ax.set(xlabel="step", ylabel="loss", ylim=(0, 1.15 * max(ignorance, *losses)))
-    ax.legend()
     return fig
 
 

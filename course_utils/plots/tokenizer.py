@@ -5,8 +5,9 @@ from .style import COLOURS
 
 def draw_pieces(rows: dict[str, list[str]], *, colours=None, ids=None, width: float = 62):
     """Draw label -> pieces as boxes, from left to right and on below where a row is longer than ``width``: blue is a
-    piece, orange a byte, unless ``colours`` has a colour for each. ``ids``: label -> a number under each piece. Boxes
-    are as wide as what stands in them, so that a merged piece lies under its parts. -> the figure."""
+    piece, orange a byte, unless ``colours``: label -> a colour for each, as strong as it is given. ``ids``: label -> a
+    number under each piece. Boxes are as wide as what stands in them, so that a merged piece lies under its parts.
+    -> the figure."""
     import matplotlib.pyplot as plt
 
     boxes, starts, line = [], {}, 0
@@ -14,17 +15,17 @@ def draw_pieces(rows: dict[str, list[str]], *, colours=None, ids=None, width: fl
         x, starts[label] = 0, line
         for number, piece in enumerate(pieces):
             is_byte, below = piece.startswith("<0x"), f"{ids[label][number]:,}" if ids else ""
-            text = piece[3:5] if is_byte else _drawable(piece)
+            text = piece[3:5] if is_byte else _drawable(piece.replace("\n", "⏎"))
             wide = max(sum(2.3 if ord(char) > 0x2E00 else 1.5 for char in text), 1.15 * len(below) + 0.4)
             if x and x + wide > width:
                 x, line = 0, line + 1
-            colour = colours[label][number] if colours else COLOURS["medical" if is_byte else "common"]
-            boxes.append((x, line, wide, text, below, colour, 0.2 + 0.18 * (number % 2)))
+            colour = COLOURS["medical" if is_byte else "common"], 0.2 + 0.18 * (number % 2)
+            boxes.append((x, line, wide, text, below, colours[label][number] if colours else colour))
             x += wide
         line += 1
     fig, ax = plt.subplots(figsize=(6, (0.46 if ids else 0.32) * line + 0.5))
-    for x, y, wide, text, below, colour, alpha in boxes:
-        ax.add_patch(plt.Rectangle((x + 0.1, y - 0.42), wide - 0.2, 0.84, color=colour, alpha=alpha, lw=0))
+    for x, y, wide, text, below, colour in boxes:
+        ax.add_patch(plt.Rectangle((x + 0.1, y - 0.42), wide - 0.2, 0.84, color=colour, lw=0))
         ax.text(x + wide / 2, y - (0.14 if ids else 0), text, ha="center", va="center", fontsize=10)
         ax.text(x + wide / 2, y + 0.27, below, ha="center", va="center", fontsize=8)
     ax.set(xlim=(0, max(x + wide for x, _, wide, *_ in boxes)), ylim=(line - 0.5, -0.5), xticks=[])

@@ -21,26 +21,6 @@ def draw_curves(curves: dict, x: str, y: str, colours=(), **axes):
     return fig
 
 
-def draw_bars(panels: dict[str, dict[str, float]], title: str = "", colours=("common",), most: float | None = None):
-    """Draw label of an axis -> name -> length, lying bars side by side with their lengths written, on axes up to
-    ``most`` where that is given. -> the figure."""
-    import matplotlib.pyplot as plt
-
-    rows = max(map(len, panels.values()))
-    fig, axes = plt.subplots(1, len(panels), figsize=(min(8, 1 + 4 * len(panels)), 1.2 + 0.3 * rows), squeeze=False,
-                             sharey=True)  # fmt: skip
-    for ax, (label, lengths) in zip(axes[0], panels.items(), strict=True):
-        bars = ax.barh(list(lengths), list(lengths.values()), color=[COLOURS[name] for name in colours])
-        ax.bar_label(bars, fmt="%.0f", padding=3)
-        ax.set_xlabel(label)
-        ax.margins(x=0.18)
-        if most:
-            ax.set_xlim(0, 1.18 * most)
-    axes[0][0].invert_yaxis()
-    fig.suptitle(title)
-    return fig
-
-
 def draw_surprise(tokens: list[str], surprise):
     """Draw how surprising each token was, in nats. -> the figure."""
     import matplotlib.pyplot as plt
@@ -97,16 +77,16 @@ def draw_probabilities(table, rows: list[str], columns: list[str]):
 
 def learning_rate_curves(rows: list[dict], split: str):
     """Draw the rows of ``benchmarks/fine_tuning.py`` (its variations left out): accuracy in a split of the exam against
-    the learning rate, a panel for each base model, a line for full fine-tuning (rank 0) and for each rank of LoRA. A
-    point is the mean over seeds, its bar their standard deviation. -> the figure."""
+    the learning rate, a panel for each base model, a green line for full fine-tuning (rank 0), a pink one for each rank
+    of LoRA. A point is the mean over seeds, its bar their standard deviation. -> the figure."""
     import matplotlib.pyplot as plt
 
     plain = [row for row in rows if not row["variation"]]
     bases, ranks = (sorted({row[key] for row in plain}) for key in ("base", "rank"))
     fig, axes = plt.subplots(1, len(bases), sharey=True, squeeze=False, figsize=(4.5 * len(bases), 3.6))
     for ax, base in zip(axes[0], bases, strict=True):
-        for rank, colour in zip(ranks, COLOURS.values(), strict=False):
-            curve = {}
+        for number, rank in enumerate(ranks):
+            curve, marker = {}, "os^Dv"[number % 5]
             for row in plain:
                 if (row["base"], row["rank"]) == (base, rank):
                     curve.setdefault(row["learning_rate"], []).append(100 * row[split])
@@ -114,7 +94,8 @@ def learning_rate_curves(rows: list[dict], split: str):
             bars = [stdev(shares) if len(shares) > 1 else 0 for shares in found]
             name = f"LoRA, rank {rank}" if rank else "full"
             points = sorted(curve), [fmean(shares) for shares in found]
-            ax.errorbar(*points, bars, marker="o", ms=4, capsize=3, color=colour, label=name)
+            colour = COLOURS["accent" if rank else "good"]
+            ax.errorbar(*points, bars, marker=marker, ms=5, capsize=3, color=colour, label=name)
         ax.set(xscale="log", xlabel="learning rate", title=f"{base} base")
     seeds = len({row["seed"] for row in plain})
     fig.suptitle(f"{split}, mean ± standard deviation of {seeds} seeds")
