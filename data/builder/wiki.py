@@ -19,7 +19,16 @@ NAMESPACES = {
 }  # fmt: skip
 TRADITIONAL_SHARE = 0.12
 # What a converter makes of a text, and what people write.
-SLIPS = {"䴉": "鹮", "蔘": "參", "烤制": "烤製", "卷着": "捲着", "磨面": "磨麵", "制粉": "製粉", "制罐": "製罐"}
+SLIPS = {
+    "䴉": "鹮",
+    "蔘": "參",
+    "烤制": "烤製",
+    "卷着": "捲着",
+    "千裡": "千里",
+    "磨面": "磨麵",
+    "制粉": "製粉",
+    "制罐": "製罐",
+}
 
 # Words that mainland and Taiwanese Chinese say differently: real cases for -{zh-hans:…;zh-hant:…}-.
 REGIONAL = {
