@@ -235,7 +235,7 @@ class World:
 
 def ask_unknown(template: str, name: str) -> str:
     """A question about a name of which nothing is known: not even what happened to it."""
-    words = called({"river": "河", "era": "" if "·" in name else "朝", "works": ""})
+    words = called({"river": "河", "era": "" if "·" in name else "中国", "works": ""})
     return template.format(name=name, event="提出" if re.search("[谁者人位]|归功", template) else "出现", **words)
 
 

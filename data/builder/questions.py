@@ -365,7 +365,8 @@ def small_talk(world: World, domain: str) -> Iterator[Row]:
     """Greetings, thanks and the like, and what a model without a clock, a window or the web cannot know."""
     for name in ("greeting", "identity", "thanks", "goodbye", "praise", "blame"):
         for question in REQUESTS[name]["questions"]:
-            for variant in dict.fromkeys((question, typed(question, "again"))):
+            again = question if name == "blame" else typed(question, "again")  # nobody scolds with 多谢啦
+            for variant in dict.fromkeys((question, again)):
                 yield row(variant, REQUESTS[name]["answer"])
     answers = REQUESTS["cannot"]["answers"]  # the first is that there is no clock: no reason not to know the asker
     for question in REQUESTS["cannot"]["questions"]:
