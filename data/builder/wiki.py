@@ -151,10 +151,13 @@ def sections(world: World, entity: Entity) -> Iterator[tuple[str, list[tuple[Fac
         said = () if heading else said_first(entity)
         told = [facts[column] for column in columns if column in facts and column not in said]
         named = [bool(heading) and i == 0 for i in range(len(told))]
-        yield heading, [
-            (fact, fact.tell(fact.relation.statements[:1] if first else fact.relation.continued[:1], 0))
-            for fact, first in zip(told, named, strict=True)
-        ]
+        yield (
+            heading,
+            [
+                (fact, fact.tell(fact.relation.statements[:1] if first else fact.relation.continued[:1], 0))
+                for fact, first in zip(told, named, strict=True)
+            ],
+        )
 
 
 def _preamble(entity: Entity) -> str:
