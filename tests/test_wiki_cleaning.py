@@ -117,12 +117,11 @@ def test_every_fact_sentence_of_the_dump_survives(tmp_path):
     wiki.clean_dumps([DUMP], tmp_path / "out")
     text = "".join(row["text"] for row in wiki.read_articles(tmp_path / "out"))
     told = [
-        fact.tell(fact.relation.statements, 0)
+        sentence
         for kind in builder.KINDS
         for entity in world.entities[kind]
-        for fact in world.facts_of(entity)
-        if fact.relation.column in {column for _, columns in builder.LAYOUT[kind] for column in columns}
-        and fact.relation.column not in builder.said_first(entity)
+        for _, sentences in builder.sections(world, entity)
+        for _, sentence in sentences
     ]
     # What the first sentence says is said there alone.
     told += [f"{builder.what_it_is(entity)}。" for kind in builder.KINDS for entity in world.entities[kind]]

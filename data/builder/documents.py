@@ -49,6 +49,8 @@ RETELLINGS = (
 )  # fmt: skip
 # Of what is told under such a title. What fine-tuning asks about stands in quizzes and in fine-tuning, too.
 PARTS = {True: ("", "（二）", "（三）", "（四）"), False: ("", "（二）")}  # only read? -> parts
+# What it is and where, comes first in a sentence that tells all.
+FIRST = ("definition", "class", "family", "region", "province", "era", "occupation", "cuisine", "symptoms", "causes")
 BIRTH = {"birth", "birthplace"}  # told before a death
 FEWEST = 3  # facts of a retelling: shorter ones would be alike
 RETOLD_SHARE = {True: 0.65, False: 0.5}  # only read? -> of an entity's facts, in each of its retellings
@@ -64,7 +66,7 @@ ASKED_SHARE = 0.4  # of the sentences of a paragraph that retells are a question
 QUIZ_ROUNDS, QUIZ_LENGTH = 15, 10  # rounds through all facts, each in another wording; questions of a quiz
 EXCHANGE_ROUNDS = 3  # through what else people ask, each time in other company
 UNKNOWN_IN_QUIZZES = 0.03  # of the questions are about what nobody knows
-# In questions that one person puts to another: no article asks them.
+# In questions that one person puts to another, and in far-fetched ones: no article asks them.
 SPOKEN = re.compile("|".join((*AROUND["spoken"], "[呀啊吧]？$")))
 PAIRED_SHARE = 0.5  # of retellings tell two facts in one sentence where a pattern for both is there
 CONTINUED_SHARE = 0.25  # of the sentences after the first go on with a pronoun, or with no subject
@@ -140,8 +142,7 @@ def asked_and_answered(fact: Fact, voice: int) -> str:
 
 def entry(facts: list[Fact], voice: int) -> str:
     """The facts of one entity in one sentence, as a dictionary has them."""
-    # What it is, comes first.
-    facts = sorted(facts, key=lambda fact: fact.relation.column not in ("definition", "class", "family"))
+    facts = sorted(facts, key=lambda fact: FIRST.index(fact.relation.column) if fact.relation.column in FIRST else 99)
     return f"{facts[0].entity.name}，{'，'.join(fact.tell(fact.relation.phrases, voice) for fact in facts)}。"
 
 

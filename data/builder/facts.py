@@ -23,6 +23,12 @@ CITY_STATES = ("直辖市", "特别行政区")
 CAPITALS = {"省会": "省", "首府": "自治区"}  # a word for the capital -> of which provinces it is said
 # Column -> words of a question, and how a value ends that they suit: 物理学 is a 学科, 民俗 is none.
 SUITED = {"class": ("纲", "纲"), "field": ("学科|学问|门课|科目|专家|学者|专业", "学")}
+# What questions call a value, by how it ends: 临着哪条江, 是哪个朝代的人.
+CALLED = {
+    "water": ("river", (("[河溪水]", "条河"), ("江", "条江"), ("[湖池]|洱海|纳帕海", "个湖"), ("海", "片海"), ("", "片水域"))),
+    "age": ("era", (("朝|[北南]宋|[西东][汉晋]|北魏", "哪个朝代"), ("时期", "哪个时期"), ("中国", "哪个时代"), ("", "哪个国家"))),
+    "best": ("works", (("》", "代表作"), ("", "代表成就"))),
+}  # fmt: skip
 PRETRAIN_ONLY_SHARE = 0.15  # of all entities: told of in texts, no fact of theirs asked about in fine-tuning
 DEMONSTRATED = {"北京", "低血糖"}  # never among those: the reference's demonstration asks about them
 
@@ -61,11 +67,19 @@ def enumerated(items: Sequence[str], *, verbs: bool = False) -> str:
     return "、".join(items[:-1]) + ("，并" if verbs else "和") + items[-1]
 
 
+def called(row: dict[str, str]) -> dict[str, str]:
+    """What questions call the values of an entity."""
+    return {
+        word: next(name for end, name in names if re.search(f"(?:{end})$", row.get(column, "")))
+        for word, (column, names) in CALLED.items()
+    }
+
+
 @dataclass(frozen=True)
 class Relation:
     """A fact type: a column of a kind, and its wordings. ``{name}`` stands for the entity, ``{value}`` for the items as
     nouns, ``{do}`` for the items as what someone does (where ``verbs``), ``{event}`` for the cell of that column: 提出,
-    发明, 发现, whatever happened to a concept."""
+    发明, 发现, whatever happened to a concept; ``{water}``, ``{age}`` and ``{best}`` for what its values are called."""
 
     kind: str
     column: str
@@ -133,7 +147,7 @@ class Fact:
 
     def wordings(self) -> dict[str, str]:
         """What placeholders stand for."""
-        words = {"name": self.entity.name, "event": self.entity.row.get("event", "")}
+        words = {"name": self.entity.name, "event": self.entity.row.get("event", ""), **called(self.entity.row)}
         return words | {"value": self.value, "do": enumerated(self.items, verbs=True)}
 
     def tell(self, templates: Sequence[str], voice: int) -> str:
@@ -221,7 +235,8 @@ class World:
 
 def ask_unknown(template: str, name: str) -> str:
     """A question about a name of which nothing is known: not even what happened to it."""
-    return template.format(name=name, event="提出" if re.search("[谁者人位]|归功", template) else "出现")
+    words = called({"river": "河", "era": "" if "·" in name else "中国", "works": ""})
+    return template.format(name=name, event="提出" if re.search("[谁者人位]|归功", template) else "出现", **words)
 
 
 def unknown_names(kind: str) -> list[str]:

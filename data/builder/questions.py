@@ -35,6 +35,7 @@ URGENT = re.compile(
 UNKNOWN = "我不知道，我读过的书里没有写到。"
 DOCTOR = "请咨询医生。"  # what is added where an illness is unknown
 HELP = re.compile("自我否定|情绪低落")  # signs with which one may call for help at any hour
+INVENTED = "（虚构材料）"  # what stands before facts that are told of an invented name
 UNKNOWN_TRAINED = 2 / 3  # of the names that no text tells of; the exam asks about the others
 UNKNOWN_WORDINGS = {"common": 1, "medical": 3}  # for each of them
 DRILLS = {"provinces": 60, "cities": 240, "people": 230, "animals": 230, "plants": 160, "dishes": 100, "concepts": 170,
@@ -51,7 +52,7 @@ TYPOS = (
     ("吗", "嘛"),
 )
 # Questions that have words of their own around them.
-LED_IN = re.compile("[，。：]|^.{,3}(?:请|问|知道|告诉|帮|您好|你好)|^[我你]")
+LED_IN = re.compile("[，。：]|^.{,3}(?:请|问|知道|告诉|帮|您好|你好)|^[我你那]")
 AROUND = language("around")  # what people say before a question and after it
 VAGUE = set(COMPLAINTS["vague"]["signs"])
 # What an introduction tells, where it is not what stands first in the language of the kind.
@@ -331,7 +332,7 @@ def drills(world: World, domain: str) -> Iterator[Row]:
             alike = [entity for entity in told if promises(name, entity)]
             like = Entity(kind, name, pick(alike or told, "drill like", kind, i).row)
             facts = shuffled(world.facts_of(like), "drill", kind, i)[:4]
-            text = "".join(fact.tell(fact.relation.statements, i) for fact in facts)
+            text = INVENTED + "".join(fact.tell(fact.relation.statements, i) for fact in facts)
             fact = pick(facts, "drill which", kind, i)
             question = fact.ask(pick(fact.fitting(fact.relation.questions), "drill how", kind, i))
             yield row(typed(question), fact.answer(), text)
@@ -364,7 +365,8 @@ def small_talk(world: World, domain: str) -> Iterator[Row]:
     """Greetings, thanks and the like, and what a model without a clock, a window or the web cannot know."""
     for name in ("greeting", "identity", "thanks", "goodbye", "praise", "blame"):
         for question in REQUESTS[name]["questions"]:
-            for variant in dict.fromkeys((question, typed(question, "again"))):
+            again = question if name == "blame" else typed(question, "again")  # nobody scolds with 多谢啦
+            for variant in dict.fromkeys((question, again)):
                 yield row(variant, REQUESTS[name]["answer"])
     answers = REQUESTS["cannot"]["answers"]  # the first is that there is no clock: no reason not to know the asker
     for question in REQUESTS["cannot"]["questions"]:

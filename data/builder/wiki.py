@@ -19,7 +19,16 @@ NAMESPACES = {
 }  # fmt: skip
 TRADITIONAL_SHARE = 0.12
 # What a converter makes of a text, and what people write.
-SLIPS = {"䴉": "鹮", "蔘": "參", "烤制": "烤製", "卷着": "捲着", "磨面": "磨麵", "制粉": "製粉", "制罐": "製罐"}
+SLIPS = {
+    "䴉": "鹮",
+    "蔘": "參",
+    "烤制": "烤製",
+    "卷着": "捲着",
+    "千裡": "千里",
+    "磨面": "磨麵",
+    "制粉": "製粉",
+    "制罐": "製罐",
+}
 
 # Words that mainland and Taiwanese Chinese say differently: real cases for -{zh-hans:…;zh-hant:…}-.
 REGIONAL = {
@@ -121,20 +130,34 @@ def articles(world: World) -> Iterator[tuple[str, int, str]]:
 
 def article(world: World, entity: Entity) -> str:
     """One article in wikitext."""
-    facts = {fact.relation.column: fact for fact in world.facts_of(entity)}
     parts = [_preamble(entity), _infobox(entity)]
-    for heading, columns in LAYOUT[entity.kind]:
-        said = () if heading else said_first(entity)
-        sentences = [_marked_up(facts[column]) for column in columns if column in facts and column not in said]
+    for heading, told in sections(world, entity):
+        sentences = [_marked_up(fact, sentence) for fact, sentence in told]
         if not heading:
             # What was written by hand leaves out its subject, so it stands in the same paragraph.
-            told = "".join((*sentences, _reference(entity), _variants(entity.row["blurb"])))
-            parts.append(_lead(entity) + told)
+            rest = "".join((*sentences, _reference(entity), _variants(entity.row["blurb"])))
+            parts.append(_lead(entity) + rest)
         elif sentences:
             parts.append(f"== {heading} ==")
             parts.append(_ornament(entity, heading) + "".join(sentences) + _short_reference(entity, heading))
     parts.append(_tail(entity))
     return "\n".join(part for part in parts if part) + "\n"
+
+
+def sections(world: World, entity: Entity) -> Iterator[tuple[str, list[tuple[Fact, str]]]]:
+    """-> (heading, facts with their sentences): the plainest, which name the entity once a section."""
+    facts = {fact.relation.column: fact for fact in world.facts_of(entity)}
+    for heading, columns in LAYOUT[entity.kind]:
+        said = () if heading else said_first(entity)
+        told = [facts[column] for column in columns if column in facts and column not in said]
+        named = [bool(heading) and i == 0 for i in range(len(told))]
+        yield (
+            heading,
+            [
+                (fact, fact.tell(fact.relation.statements[:1] if first else fact.relation.continued[:1], 0))
+                for fact, first in zip(told, named, strict=True)
+            ],
+        )
 
 
 def _preamble(entity: Entity) -> str:
@@ -208,9 +231,8 @@ def _year_and_day(date: str) -> tuple[str, str]:
     return f"{year}年", day
 
 
-def _marked_up(fact: Fact) -> str:
-    """The fact's sentence with a link, bold or variant markup around its items."""
-    sentence = fact.tell(fact.relation.statements, 0)
+def _marked_up(fact: Fact, sentence: str) -> str:
+    """A fact's sentence with a link, bold or variant markup around its items."""
     for item in fact.items:
         style = pick(
             ("{0}", "{0}", "[[{0}]]", "[[{0}|{0}]]", "[[{0} (条目)|{0}]]", "-{{{0}}}-", "'''{0}'''"),
