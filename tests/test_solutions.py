@@ -20,8 +20,11 @@ BOOKS = [  # the others read what the road has made, and are executed whole once
 
 
 def bound(statement: ast.stmt) -> set[str]:
-    """The names that a statement gives a value to."""
-    names = {node.id for node in ast.walk(statement) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    """The names that a statement gives a value to; those of a comprehension are its own."""
+    nodes = list(ast.walk(statement))
+    inner = {id(name) for node in nodes if isinstance(node, ast.comprehension) for name in ast.walk(node.target)}
+    stored = [node for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)]
+    names = {node.id for node in stored if id(node) not in inner}
     return {statement.name} if isinstance(statement, ast.FunctionDef) else names
 
 

@@ -1,4 +1,6 @@
-"""The Llama: its block, its attention."""
+"""The Llama: its block, its attention, vectors of two numbers."""
+
+import math
 
 from .style import COLOURS
 
@@ -48,4 +50,20 @@ def draw_attention(panels: dict, tokens: list[str], size: float = 2.6):
         ax.set(title=title, xticks=places, yticks=places, xticklabels=tokens, yticklabels=tokens)
         ax.tick_params("x", rotation=90)
         ax.grid(False)
+    return fig
+
+
+def draw_arrows(panels: dict[str, list[tuple[float, float, str, str]]], circle: float = 0):
+    """Draw title -> arrows from the middle, each its tip ``x``, ``y``, a name of COLOURS and a text, side by side, with a
+    ``circle`` of this radius where there is one. -> the figure."""
+    import matplotlib.pyplot as plt
+
+    fig, axes = plt.subplots(1, len(panels), figsize=(3.5 * len(panels), 3.6), squeeze=False, sharex=True, sharey=True)
+    for ax, (title, arrows) in zip(axes[0], panels.items(), strict=True):
+        for x, y, colour, text in arrows:
+            ax.quiver(0, 0, x, y, angles="xy", scale_units="xy", scale=1, width=0.013, color=COLOURS[colour])
+            far = 1 + 0.8 / math.hypot(x, y)
+            ax.text(far * x, far * y, text, ha="center", va="center")
+        ax.add_patch(plt.Circle((0, 0), circle, fill=False, ls="--", ec=COLOURS["plain"]))
+        ax.set(title=title, xlim=(-3.4, 3.4), ylim=(-3.4, 3.4), aspect="equal")
     return fig
