@@ -290,7 +290,9 @@ def merge_lora(
     if base not in steps.CORPORA and not (lora and out):
         raise CourseError("a base folder needs -l and -o too: the adapter's folder and the merged model's")
     lora, out = lora or f"{base}-lora", out or f"{base}-merged"
-    folder = profile.dir("merge_and_chat", out) if MODELS.get(out) == "merge_and_chat" else Path(out)
+    if out in MODELS and out != f"{base}-merged":
+        raise CourseError(f"-o {out}: that is another model of the course: name a folder of your own, such as my/{out}")
+    folder = profile.dir("merge_and_chat", out) if out in MODELS else Path(out)
     sources = (model_folder(profile, name) for name in (base, lora))
     print_step(out, merge_and_chat.merge_lora(*sources, folder, force=force))
 

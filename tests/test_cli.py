@@ -355,7 +355,7 @@ def test_cleaning_up_asks_and_keeps_what_would_go_on(stopped_work, monkeypatch):
 
 def test_what_another_process_works_in_is_not_removed(stopped_work):
     here, going_on, other = stopped_work
-    with artifacts._lock(going_on.with_name("tokenizer_pruning")):
+    with artifacts.lock(going_on.with_name("tokenizer_pruning")):
         code, out, told = here("clean", "--yes")
     assert code == 2 and "another process" in told and "removed 0" in out and other.exists()
 
