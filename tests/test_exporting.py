@@ -204,7 +204,7 @@ def test_an_adapter_is_to_be_merged_first(tmp_path):
     for export in (lambda out: exporting.export_gguf(tmp_path, out),
                    lambda out: merge_and_chat.write_card(profiles.load("cpu-mini"), tmp_path, out)):  # fmt: skip
         with pytest.raises(CourseError, match="is an adapter: merge it first"):
-            export(tmp_path / "out")
+            export(tmp_path / "out.gguf")
 
 
 @pytest.fixture

@@ -44,7 +44,7 @@ class Sampling:
     def __post_init__(self):
         for field in fields(self):
             value = getattr(self, field.name)
-            if not isinstance(value, (int, type(field.default))) or not abs(value) < 2**63:  # NaN neither
+            if not isinstance(value, (int, type(field.default))) or not -(2**63) <= value < 2**63:  # nor NaN
                 raise CourseError(f"{field.name}: {value!r} is no number that can be counted with")
         if self.max_new_tokens < 1 or not 1 <= self.beams <= MOST_BEAMS:
             raise CourseError(f"an answer has at least one token, and a search 1 to {MOST_BEAMS} beams")
@@ -206,6 +206,15 @@ def answer_with_ids(
     return [(tokenizer.decode(ids, skip_special_tokens=True).strip(), ids) for ids in answers]
 
 
+def streamed(model, **settings) -> Sampling:
+    """How a streamed answer is found: with one beam, whatever the model's own settings say of beams. Raises CourseError
+    where more are asked for."""
+    sampling = Sampling.of(model, **{"beams": 1, **settings})
+    if sampling.beams > 1:
+        raise CourseError("a search with beams knows its answer only at the end: stream with one beam")
+    return sampling
+
+
 def stream_answer(
     model, tokenizer, question: str | list[dict], *, ids: list[int] | None = None, **settings
 ) -> Iterator[str]:
@@ -215,9 +224,7 @@ def stream_answer(
 
     from transformers import StoppingCriteriaList, TextIteratorStreamer
 
-    sampling = Sampling.of(model, **settings)
-    if sampling.beams > 1:
-        raise CourseError("a search with beams knows its answer only at the end: stream with one beam")
+    sampling = streamed(model, **settings)
     (prompt,), left, failure = prompt_ids(tokenizer, [question], chat=True), Event(), []
     streamer = TextIteratorStreamer(tokenizer, skip_prompt=True, skip_special_tokens=True)
     asked = {**_batch(model, tokenizer, [prompt]), **sampling.options, "max_new_tokens": room(model, prompt, sampling)}
