@@ -408,15 +408,22 @@ def check_present(stage: str, inputs: Iterable[Path | str]) -> None:
             raise CourseError(f"{path} is missing: {stage} needs it as input{advice}")
 
 
-def lock(out: Path):
-    """A context in which no other process writes to ``out``, whose folder is made. Raises CourseError where it does."""
+@contextmanager
+def lock(out: Path) -> Iterator[None]:
+    """Within this context no other process writes to ``out``; its folder is made. Raises CourseError where one does."""
     import filelock
 
     out.parent.mkdir(parents=True, exist_ok=True)
+    held = filelock.FileLock(out.parent / f".{out.name}.lock")
     try:
-        return filelock.FileLock(out.parent / f".{out.name}.lock").acquire(timeout=0)
+        held.acquire(timeout=0)
     except filelock.Timeout:
         raise CourseError(f"{out} is being written by another process: wait for it or stop it") from None
+    try:
+        yield
+    finally:
+        _remove(Path(held.lock_file))  # while it is held: who waits for a file that is gone tries again
+        held.release()
 
 
 def require(profile: Profile, stage: str, part: str = "") -> Path:
