@@ -128,7 +128,10 @@ def adapter(walked, tmp_path):
     profile = walked[0]
     lora = tmp_path / "lora"
     shutil.copytree(artifacts.require(profile, "full_vs_lora_sft", "common-lora"), lora)
-    return artifacts.require(profile, "pretraining", "common"), lora
+    base, settings = artifacts.require(profile, "pretraining", "common"), lora / "adapter_config.json"
+    told = json.loads(settings.read_text()) | {"base_model_name_or_path": os.path.relpath(base, lora)}
+    settings.write_text(json.dumps(told))
+    return base, lora
 
 
 def test_an_adapter_goes_onto_the_base_it_was_trained_on_alone(walked, adapter, tmp_path):
