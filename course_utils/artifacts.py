@@ -21,6 +21,7 @@ import os
 import platform
 import re
 import shutil
+import textwrap
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
@@ -44,7 +45,8 @@ WORK = ".work.json"  # in an unfinished folder: what is being made in it
 LEFT = (".*.unfinished-*", ".*.replaced", ".*.partial")  # what a kill can leave behind
 LEFT_SECONDS = 60  # a partial file is written in less
 HASHES = ".hashes.json"  # in artifacts/: what is known of large inputs, so that they are not read again
-DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EACCES, errno.EPERM)
+NO_PLACE = (errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG)
+DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, *NO_PLACE)
 # How a full disk shows in safetensors, numpy and torch.save, which give no number.
 DISK_FULL = re.compile(r"os error 28|No space left|requested and \d+ written|inline_container|PytorchStreamWriter")
 REMEMBERED_BYTES = 2**24  # the smallest file worth remembering: it takes longer to read than to look up
@@ -116,7 +118,7 @@ def read_manifest(folder: Path) -> Manifest | None:
     """The manifest of a finished stage, or None if the folder does not hold one."""
     try:
         return Manifest(**json.loads((folder / MANIFEST).read_text(encoding="utf-8")))
-    except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError, TypeError):
+    except (FileNotFoundError, NotADirectoryError, ValueError, TypeError):
         return None
 
 
@@ -164,8 +166,8 @@ def disk_error(error: BaseException | None, folder: Path) -> CourseError | None:
         return None
     number, path = getattr(error, "errno", None) or errno.ENOSPC, getattr(error, "filename", None)
     path = Path(path if isinstance(path, str | Path) else folder).absolute()
-    there = next(parent for parent in (path, *path.parents) if parent.is_dir())
-    failed = "no access to" if number in (errno.EACCES, errno.EPERM) else "cannot write"
+    there = next(parent for parent in (path, *path.parents) if os.path.isdir(parent))  # Path's own fails on a long name
+    failed = "no access to" if number in NO_PLACE else "cannot write"
     return CourseError(
         f"{failed} {path}: {os.strerror(number)}, {decimal(shutil.disk_usage(there).free)} are free there: what was "
         "finished is kept; put that right, and the same command goes on"
@@ -182,6 +184,19 @@ def _explaining(folder: Path) -> Iterator[None]:
         if not problem:
             raise
         raise problem from error
+
+
+@contextmanager
+def whole(folder: Path) -> Iterator[None]:
+    """Within this context what a library says of a model's files that are missing, cut off or of another kind is a
+    CourseError of one line."""
+    try:
+        yield
+    except CourseError:
+        raise
+    except Exception as error:  # each library has its own
+        told = textwrap.shorten(f"{type(error).__name__}: {error}", 300, placeholder=" …")
+        raise CourseError(f"{shown(folder)} cannot be loaded ({told}): make it or fetch it again") from error
 
 
 def sha256(path: Path) -> str:
@@ -289,7 +304,7 @@ def build(
         while (done := read_manifest(out)) is None or done.fingerprint != mark:
             time.sleep(0.1)  # until the main process has written it; the launcher ends us if that one fails
         return done
-    with _explaining(work), _lock(out):
+    with _explaining(work), lock(out):
         # Written last: with it the folder is whole, and was killed before it was moved. Several processes do it again.
         manifest = read_manifest(work) if processes.world_size() == 1 else None
         if not (manifest and manifest.fingerprint == mark and manifest.layout == layout):
@@ -380,7 +395,7 @@ def _left(paths: Iterable[Path]) -> list[Unfinished]:
 
 def remove(left: Unfinished) -> None:
     """Remove unfinished work for good. Raises CourseError while another process works in it."""
-    with _explaining(left.folder), _lock(left.out) if left.folder.is_dir() else nullcontext():
+    with _explaining(left.folder), lock(left.out) if left.folder.is_dir() else nullcontext():
         shutil.rmtree(left.folder) if left.folder.is_dir() else left.folder.unlink()
 
 
@@ -393,15 +408,22 @@ def check_present(stage: str, inputs: Iterable[Path | str]) -> None:
             raise CourseError(f"{path} is missing: {stage} needs it as input{advice}")
 
 
-def _lock(out: Path):
-    """A context in which no other process writes to ``out``."""
+@contextmanager
+def lock(out: Path) -> Iterator[None]:
+    """Within this context no other process writes to ``out``; its folder is made. Raises CourseError where one does."""
     import filelock
 
     out.parent.mkdir(parents=True, exist_ok=True)
+    held = filelock.FileLock(out.parent / f".{out.name}.lock")
     try:
-        return filelock.FileLock(out.parent / f".{out.name}.lock").acquire(timeout=0)
+        held.acquire(timeout=0)
     except filelock.Timeout:
         raise CourseError(f"{out} is being written by another process: wait for it or stop it") from None
+    try:
+        yield
+    finally:
+        _remove(Path(held.lock_file))  # while it is held: who waits for a file that is gone tries again
+        held.release()
 
 
 def require(profile: Profile, stage: str, part: str = "") -> Path:
@@ -418,7 +440,9 @@ def require(profile: Profile, stage: str, part: str = "") -> Path:
 
 
 def check_new(path: Path, force: bool) -> None:
-    """Raises CourseError where a file would be overwritten unasked."""
+    """Raises CourseError where a file would be overwritten unasked, or what is none: a folder, a device."""
+    if path.exists() and not path.is_file():
+        raise CourseError(f"{shown(path)} is no file: name another place")
     if path.exists() and not force:
         raise CourseError(f"{shown(path)} exists: name another place, or write over it with --force")
 

@@ -6,6 +6,7 @@ It parses, calls what the notebooks call, and prints. What a user can put right 
 import datetime
 import inspect
 import json
+import os
 import shlex
 import sys
 from collections.abc import Iterable
@@ -80,7 +81,7 @@ def model_folder(profile: profiles.Profile, name: str) -> Path:
     """A folder, or that of a model of the course. Raises CourseError, naming what makes it, when it is missing."""
     if name in MODELS:
         return artifacts.require(profile, MODELS[name], name)
-    if Path(name).is_dir():
+    if os.path.isdir(name):  # a Path would fail on a name that is too long
         return Path(name)
     raise CourseError(f"no model {name!r}: name a folder or one of {', '.join(MODELS)}")
 
@@ -290,7 +291,9 @@ def merge_lora(
     if base not in steps.CORPORA and not (lora and out):
         raise CourseError("a base folder needs -l and -o too: the adapter's folder and the merged model's")
     lora, out = lora or f"{base}-lora", out or f"{base}-merged"
-    folder = profile.dir("merge_and_chat", out) if MODELS.get(out) == "merge_and_chat" else Path(out)
+    if out in MODELS and out != f"{base}-merged":
+        raise CourseError(f"-o {out}: that is another model of the course: name a folder of your own, such as my/{out}")
+    folder = profile.dir("merge_and_chat", out) if out in MODELS else Path(out)
     sources = (model_folder(profile, name) for name in (base, lora))
     print_step(out, merge_and_chat.merge_lora(*sources, folder, force=force))
 
@@ -378,7 +381,7 @@ def chat(
         "它记得前面说过的话 (it remembers what was said); /help lists what you can do", style="dim", markup=False
     )
     with suppress(EOFError):
-        while (text := console.input("你 › ").strip()) != "/quit":
+        while sys.stdin and (text := console.input("你 › ").strip()) != "/quit":
             try:
                 if text.startswith("/"):
                     console.print(command_of_chat(talk, profile, text), style="dim", markup=False, soft_wrap=True)

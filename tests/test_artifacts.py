@@ -295,7 +295,7 @@ def test_all_that_a_kill_left_is_found_and_can_be_removed(tmp_path):
     assert set(found) == {".common.unfinished", ".common.replaced", ".old.json.7.partial"}, "one is being written"
     work = found[".common.unfinished"]
     assert (work.stage, work.settings, work.out) == ("pretraining/common", {"a": 1}, out)
-    with artifacts._lock(out), pytest.raises(CourseError, match="being written by another process"):
+    with artifacts.lock(out), pytest.raises(CourseError, match="being written by another process"):
         artifacts.remove(work)
     for left in found.values():
         artifacts.remove(left)

@@ -123,8 +123,10 @@ def test_defaults_are_the_models_own(loaded, monkeypatch):
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"temperature": -1}, {"top_p": 0}, {"beams": 0}, {"repetition_penalty": 0}, {"beams": 2, "temperature": 1}],
-)
+    [{"temperature": -1}, {"top_p": 0}, {"beams": 0}, {"repetition_penalty": 0}, {"beams": 2, "temperature": 1},
+     {"temperature": float("inf")}, {"temperature": 1e-300}, {"repetition_penalty": float("nan")}, {"seed": 2**70},
+     {"temperature": "hot"}, {"max_new_tokens": 1.5}, {"beams": 100_000}],
+)  # fmt: skip
 def test_settings_that_make_no_sense_are_refused(wrong):
     with pytest.raises(CourseError):
         Sampling(**wrong)
@@ -174,8 +176,12 @@ def test_a_conversation_is_saved_as_fine_tuning_reads_it(loaded, tmp_path):
     talk.save(tmp_path / "said.jsonl")
     talk.save(tmp_path / "said.jsonl")
     assert list(read_conversations(tmp_path / "said.jsonl")) == [talk.turns] * 2
-    with pytest.raises(CourseError, match="cannot be written"):
-        talk.save(tmp_path / "no/said.jsonl")
+    (tmp_path / "mine.jsonl").write_text(json.dumps({"messages": talk.turns}))  # without an end of its line
+    talk.save(tmp_path / "mine.jsonl")
+    assert list(read_conversations(tmp_path / "mine.jsonl")) == [talk.turns] * 2
+    for wrong in ("no/said.jsonl", "a\0b"):
+        with pytest.raises(CourseError, match="cannot be written"):
+            talk.save(tmp_path / wrong)
 
 
 def test_the_commands_of_the_chat(course, folder, tmp_path):
@@ -221,6 +227,71 @@ def test_a_file_of_questions_is_answered_in_order_and_a_stopped_run_goes_on(load
     assert found[8]["answer"] == answer(*loaded, [found[8]["messages"]], max_new_tokens=5)[0]
     with pytest.raises(CourseError, match="answers.jsonl exists"):
         generate_file(folder, path, out)
+
+
+def test_a_stopped_file_loses_nothing_and_mixes_nothing(folder, tmp_path, monkeypatch):
+    from course_utils.merge_and_chat import question_files
+
+    path, out = tmp_path / "questions.txt", tmp_path / "answers.jsonl"
+    path.write_text("甲\u2028乙？\n丙？\n丁？\n", encoding="utf-8")  # a line separator is no end of a line of JSON
+    how = {"batch_size": 1, "max_new_tokens": 2}
+    monkeypatch.setattr(question_files, "BATCHES_AT_ONCE", 1)
+
+    def stopped(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    whole = generate_file(folder, path, tmp_path / "whole.jsonl", **how)
+    monkeypatch.setattr(question_files, "answer", stopped)
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            generate_file(folder, path, out, **how)
+        (partial,) = tmp_path.glob(".answers.jsonl.*.partial")
+        first = (tmp_path / "whole.jsonl").read_bytes().splitlines(keepends=True)[0]
+        partial.write_bytes(first + '{"丙'.encode()[:-1])  # killed within a character
+    monkeypatch.setattr(question_files, "answer", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        generate_file(folder, path, out, **how)
+    assert partial.read_bytes() == first  # stopped again before the next answer
+    monkeypatch.setattr(question_files, "answer", answer)
+    assert generate_file(folder, path, out, **how) == whole == {"answers": 3, "errors": 0}
+    assert out.read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
+
+
+def test_a_file_with_no_question_with_half_a_character_and_with_a_strange_role(folder, tmp_path):
+    path = tmp_path / "questions.jsonl"
+    rows = [{"question": " "}, {"messages": [{"role": "tool", "content": "甲"}, {"role": "user", "content": "乙？"}]}]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows) + "{\n")
+    assert generate_file(folder, path, tmp_path / "new/answers.jsonl") == {"answers": 0, "errors": 3}
+    assert "not: tool" in (tmp_path / "new/answers.jsonl").read_text("utf-8")
+    path.write_text(json.dumps({"messages": [{"role": "user", "content": "甲\ud800"}]}) + "\n")
+    assert generate_file(folder, path, tmp_path / "half.jsonl", max_new_tokens=2) == {"answers": 1, "errors": 0}
+    assert "甲\ufffd" in (tmp_path / "half.jsonl").read_text("utf-8")
+
+
+def test_answers_take_no_place_of_questions_of_a_folder_or_of_another_run(folder, tmp_path):
+    path, out = tmp_path / "questions.txt", tmp_path / "answers.jsonl"
+    path.write_text(QUESTION, encoding="utf-8")
+    for place, why in ((path, "holds the questions"), (tmp_path, "is no file")):
+        with pytest.raises(CourseError, match=why):
+            generate_file(folder, path, place, force=True)
+    with artifacts.lock(out), pytest.raises(CourseError, match="being written by another process"):
+        generate_file(folder, path, out)
+    assert path.read_text("utf-8") == QUESTION and list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    "template, why", [("", "there is none"), ("{{ raise_exception('no') }}", "no"), ("{{ messages", "unexpected end")]
+)
+def test_a_template_that_refuses_is_one_line(loaded, monkeypatch, template, why):
+    monkeypatch.setattr(loaded[1], "chat_template", template or None)
+    for ask in (lambda: answer(*loaded, [QUESTION]), lambda: list(stream_answer(*loaded, QUESTION))):
+        with pytest.raises(CourseError, match=f"the chat template does not take these turns: .*{why}"):
+            ask()
+
+
+def test_a_model_that_searches_with_beams_can_be_talked_to(loaded, monkeypatch):
+    monkeypatch.setattr(loaded[0].generation_config, "num_beams", 4)
+    assert "".join(Conversation(*loaded, max_new_tokens=3).ask(QUESTION))
 
 
 def test_the_command_answers_a_file(course, tmp_path):

@@ -158,6 +158,19 @@ def test_an_output_folder_that_is_not_empty(course, tmp_path, command):
     assert [path.name for path in (tmp_path / "mine").iterdir()] == ["thesis.txt"]
 
 
+@pytest.mark.parametrize("name", ["common", "common-full", "medical-merged"])
+def test_a_merged_model_takes_no_other_models_name(course, tmp_path, name):
+    assert "another model of the course" in course("merge-lora", "-b", "common", "-o", name, code=2)
+    assert not list(tmp_path.glob(f"**/{name}"))
+
+
+def test_a_place_below_a_file_and_a_name_that_is_too_long_are_one_line(course, tmp_path):
+    (tmp_path / "mine").write_text("precious")
+    assert "no access to" in course("wiki-clean", "-i", DUMP, "-o", "mine/clean", code=2)
+    assert "no model" in course("generate", "-m", "a" * 300, "你好", code=2)
+    assert (tmp_path / "mine").read_text() == "precious"
+
+
 def test_an_unknown_model_lists_the_known(course):
     message = course("generate", "-m", "gpt", "你好", code=2)
     assert "no model 'gpt'" in message and "common-full" in message
@@ -281,6 +294,13 @@ def test_the_end_of_the_input_ends_the_chat_well(here, monkeypatch):
     assert (code, told) == (0, "")
 
 
+def test_without_an_input_the_chat_ends_well(here, monkeypatch):
+    monkeypatch.setattr(cli, "model_folder", lambda profile, model: None)
+    monkeypatch.setattr(cli.merge_and_chat, "load", lambda folder: (None, None))
+    monkeypatch.setattr(sys, "stdin", None)  # as `<&-` leaves it
+    assert here("chat")[::2] == (0, "")
+
+
 def test_a_reader_who_has_seen_enough_is_no_error(tmp_path):
     command = f"{sys.executable} -c 'from course_utils.cli import main; main()' status | head -1"
     environment = {**os.environ, "COURSE_ARTIFACTS": str(tmp_path)}
@@ -355,7 +375,7 @@ def test_cleaning_up_asks_and_keeps_what_would_go_on(stopped_work, monkeypatch):
 
 def test_what_another_process_works_in_is_not_removed(stopped_work):
     here, going_on, other = stopped_work
-    with artifacts._lock(going_on.with_name("tokenizer_pruning")):
+    with artifacts.lock(going_on.with_name("tokenizer_pruning")):
         code, out, told = here("clean", "--yes")
     assert code == 2 and "another process" in told and "removed 0" in out and other.exists()
 

@@ -204,7 +204,7 @@ def test_an_adapter_is_to_be_merged_first(tmp_path):
     for export in (lambda out: exporting.export_gguf(tmp_path, out),
                    lambda out: merge_and_chat.write_card(profiles.load("cpu-mini"), tmp_path, out)):  # fmt: skip
         with pytest.raises(CourseError, match="is an adapter: merge it first"):
-            export(tmp_path / "out")
+            export(tmp_path / "out.gguf")
 
 
 @pytest.fixture
@@ -287,6 +287,19 @@ def test_a_folder_from_elsewhere_gets_a_card_of_what_can_be_seen(folder, tmp_pat
     with pytest.raises(CourseError, match="README.md exists"):
         merge_and_chat.write_card(profiles.load("cpu-mini"), folder, folder / "README.md")
     assert (folder / "README.md").read_text() == "mine"
+
+
+def test_a_folder_that_is_not_whole_gets_no_card_and_no_file(tokenizer_folder, tmp_path):
+    save(tmp_path / "model", tokenizer_folder)
+    with pytest.raises(CourseError, match="ends in .gguf"):
+        exporting.export_gguf(tmp_path / "model", tmp_path / "model/model.safetensors", force=True)
+    (tmp_path / "model/generation_config.json").write_text('{"do_sample": true, "temperature": "hot"}')
+    with pytest.raises(CourseError, match="temperature: 'hot'"):
+        exporting.export_gguf(tmp_path / "model", tmp_path / "out/x.gguf")
+    (tmp_path / "model/model.safetensors").write_bytes(b"half")
+    with pytest.raises(CourseError, match="model cannot be loaded"):
+        merge_and_chat.write_card(profiles.load("cpu-mini"), tmp_path / "model", tmp_path / "out/x.md")
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_card_shows_the_models_row_of_the_board(course, monkeypatch):

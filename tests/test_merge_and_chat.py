@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import safetensors.torch
 import torch
 import transformers
 
@@ -86,13 +87,51 @@ def test_a_base_model_is_asked_behind_what_stands_between_documents(model_and_to
     assert ids[0] == pack(tokenizer, ["成都属于四川。"], 1)[-1].item(), "the token that ends each document"
 
 
+@pytest.mark.parametrize(
+    "file, text",
+    [("config.json", "{"), ("config.json", "{}"), ("model.safetensors", None), ("model.safetensors", "half of it"),
+     ("tokenizer.json", "{"), ("generation_config.json", '{"do_sample": true, "temperature": "hot"}')],
+)  # fmt: skip
+def test_a_folder_that_is_not_whole_is_one_line(walked, tmp_path, file, text):
+    shutil.copytree(walked[0].dir("full_vs_lora_sft", "common-full"), tmp_path / "model")
+    (tmp_path / "model" / file).unlink() if text is None else (tmp_path / "model" / file).write_text(text)
+    with pytest.raises(CourseError, match="model cannot be loaded|temperature: 'hot'") as told:
+        merge_and_chat.answer(*merge_and_chat.load(tmp_path / "model"), QUESTIONS, max_new_tokens=1)
+    assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    "key, value, told",
+    [("num_hidden_layers", 2, "9 weights are missing"), ("num_hidden_layers", 0, "9 weights are missing"),
+     ("vocab_size", 9, "1 weights are missing"), ("tie_word_embeddings", False, "lm_head.weight")],
+)  # fmt: skip
+def test_weights_that_are_not_those_of_the_config_are_not_drawn_at_random(walked, tmp_path, key, value, told):
+    shutil.copytree(walked[0].dir("full_vs_lora_sft", "common-full"), tmp_path / "model")
+    config = json.loads((tmp_path / "model/config.json").read_text())
+    (tmp_path / "model/config.json").write_text(json.dumps(config | {key: value}))
+    with pytest.raises(CourseError, match=told):
+        merge_and_chat.load(tmp_path / "model")
+
+
+def test_weights_that_are_no_numbers_do_not_answer(walked, tmp_path):
+    model, tokenizer = merge_and_chat.load(walked[0].dir("full_vs_lora_sft", "common-full"))
+    next(model.parameters()).data[3, 3] = float("nan")
+    model.save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    with pytest.raises(CourseError, match="no numbers"):
+        merge_and_chat.load(tmp_path)
+
+
 @pytest.fixture
 def adapter(walked, tmp_path):
     """-> (the tiny common base, a copy of its adapter that a test may change)."""
     profile = walked[0]
     lora = tmp_path / "lora"
     shutil.copytree(artifacts.require(profile, "full_vs_lora_sft", "common-lora"), lora)
-    return artifacts.require(profile, "pretraining", "common"), lora
+    base, settings = artifacts.require(profile, "pretraining", "common"), lora / "adapter_config.json"
+    told = json.loads(settings.read_text()) | {"base_model_name_or_path": os.path.relpath(base, lora)}
+    settings.write_text(json.dumps(told))
+    return base, lora
 
 
 def test_an_adapter_goes_onto_the_base_it_was_trained_on_alone(walked, adapter, tmp_path):
@@ -109,6 +148,29 @@ def test_an_adapter_goes_onto_the_base_it_was_trained_on_alone(walked, adapter, 
     settings["base_model_name_or_path"] = os.path.relpath(base, lora)
     (lora / "adapter_config.json").write_text(json.dumps(settings))
     merge_and_chat.load(lora)
+
+
+@pytest.mark.parametrize("file", ["adapter_model.safetensors", "adapter_config.json", "base.json"])
+def test_an_adapter_that_is_not_whole_is_one_line(adapter, tmp_path, file):
+    base, lora = adapter
+    (lora / file).write_bytes((lora / file).read_bytes()[:-20])
+    for use in (merge_and_chat.load, lambda lora: merge_and_chat.merge_lora(base, lora, tmp_path / "out")):
+        with pytest.raises(CourseError, match=r"lora cannot be loaded \(\w+Error: "):
+            use(lora)
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_adapter_without_some_weights_or_in_a_pickle_is_refused(adapter):
+    lora = adapter[1]
+    weights = safetensors.torch.load_file(lora / "adapter_model.safetensors")
+    weights.pop(min(weights))
+    safetensors.torch.save_file(weights, lora / "adapter_model.safetensors")
+    with pytest.raises(CourseError, match="1 weights are missing"):
+        merge_and_chat.load(lora)
+    (lora / "adapter_model.safetensors").unlink()
+    torch.save(weights, lora / "adapter_model.bin")
+    with pytest.raises(CourseError, match="should contain adapter_model.safetensors"):
+        merge_and_chat.load(lora)
 
 
 def test_a_base_saved_again_in_other_files_is_the_same_base(adapter, tmp_path):

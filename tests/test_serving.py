@@ -129,6 +129,8 @@ WRONG = {
     "a prompt that is too long": ({"messages": [{"role": "user", "content": "长" * 600}]}, 400, "too long: the model"),
     "two answers": ({"n": 2}, 400, "n: this server knows 1 alone"),
     "tools": ({"tools": [{"type": "function"}]}, 400, "tools"),
+    "a penalty": ({"frequency_penalty": 0.5}, 400, "frequency_penalty"),
+    "a stream": ({"stream": "yes"}, 400, "stream"),
     "no number": ({"temperature": "hot"}, 400, "temperature"),
     "a truth value": ({"max_tokens": True}, 400, "max_tokens"),
     "NaN": ({"temperature": float("nan")}, 400, "temperature"),

@@ -62,7 +62,7 @@ def files(sources: Sequence[Source]) -> list[Path]:
             if not (match := re.search(r"\bhf:/+(datasets/[^/]+/[^/]+)/(.+)", str(source))):
                 raise CourseError(f"{source} is no file of the Hub: write hf://datasets/OWNER/NAME/FILE")
             path = downloading.fetch_from_hub(*match.groups())
-        if not (inside := sorted(path.glob("*.jsonl")) if path.is_dir() else [path] * path.exists()):
+        if not (inside := sorted(path.glob("*.jsonl")) if path.is_dir() else [path] * path.is_file()):
             raise CourseError(f"{artifacts.shown(path)} is missing: name a file with rows, or a folder of .jsonl files")
         found += inside
     return found

@@ -8,10 +8,9 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from .. import artifacts
 from ..errors import CourseError
 from ..training.full_vs_lora_sft import conversation
-from .generation import Sampling, prompt_ids, stream_answer, system_turn
+from .generation import prompt_ids, stream_answer, streamed, system_turn
 
 ANSWER_SHARE = 4  # a quarter of the positions is kept free for an answer, if it may be so long
 
@@ -35,7 +34,7 @@ class Conversation:
         """The answer, piece by piece. It is remembered as far as it was heard. Raises CourseError for a question that
         is too long by itself; it is not remembered."""
         head, turns = system_turn(self.system), conversation(question, history=self.turns)
-        sampling = Sampling.of(self.model, **self.settings)
+        sampling = streamed(self.model, **self.settings)
         positions = self.model.config.max_position_embeddings
         free = min(sampling.max_new_tokens, positions // ANSWER_SHARE)
         forgotten = 0
@@ -61,7 +60,9 @@ class Conversation:
         if not any(turn["role"] == "assistant" for turn in self.turns):
             raise CourseError("nothing was said yet: there is nothing to save")
         try:
-            with path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps({"messages": self.turns}, ensure_ascii=False) + "\n")
-        except OSError as error:
-            raise CourseError(f"{artifacts.shown(path)} cannot be written: {error.strerror}") from error
+            with path.open("ab+") as file:
+                file.seek(max(0, file.tell() - 1))  # the last line of another program's file may have no end
+                gap, row = "\n" * (file.read() not in (b"", b"\n")), {"messages": self.turns}
+                file.write(f"{gap}{json.dumps(row, ensure_ascii=False)}\n".encode("utf-8", "replace"))
+        except (OSError, ValueError) as error:  # the latter for a name that no file can have
+            raise CourseError(f"{path} cannot be written: {getattr(error, 'strerror', error)}") from error

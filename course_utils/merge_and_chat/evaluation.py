@@ -124,7 +124,8 @@ def evaluate(
                     for domain in profile.instructions
                 } | {"answers": manner, "held-out text": foretold}
                 shown = name if chat or not chosen else f"{name} (asked as base)"
-                found[shown] = {"weights": _weights(path) if path else {}, "chat": chat, "figures": figures}
+                read_from = weights.get(name) or (_weights(path) if path else {})
+                found[shown] = {"weights": read_from, "chat": chat, "figures": figures}
                 for row, text in zip(exam + demo, answers, strict=True):
                     mark = is_right(text, row) if "answers" in row else None
                     line = {"model": name, "question": row["question"], "answer": text, "right": mark}

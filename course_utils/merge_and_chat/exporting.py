@@ -10,6 +10,7 @@ makes it. Cost: the model twice in memory, and a disk's time.
 """
 
 import json
+import os
 import re
 from collections.abc import Iterator
 from contextlib import suppress
@@ -40,22 +41,24 @@ def export_gguf(folder: Path, out: Path, *, dtype: str = "f32", force: bool = Fa
     import gguf
     import numpy as np
 
+    if out.suffix != ".gguf":
+        raise CourseError(f"{out}: the name of the file ends in .gguf, as llama.cpp and Ollama want it")
     modelfile, name = out.with_name("Modelfile"), artifacts.shown(folder)
     if dtype not in DTYPES:
         raise CourseError(f"unknown dtype {dtype!r}: choose {' or '.join(DTYPES)}")
-    check_whole(folder)
     artifacts.check_new(out, force)
     artifacts.check_new(modelfile, force)
-    model, tokenizer = load(folder)
+    model, tokenizer = load_whole(folder)
     fields, tensors = hyperparameters(model.config, name), {}
     for key, array, heads in weights(model, name):
         kind = np.float16 if dtype == "f16" and array.ndim > 1 else np.float32
         tensors[key] = (paired(array, heads) if heads else array).astype(kind)
     vocabulary, template = pieces(tokenizer, name), ollama_template(tokenizer, name)
+    told = _modelfile(out.name, template, model, tokenizer)  # before anything is written: it may refuse
     if len(vocabulary) != model.config.vocab_size:
         raise CourseError(f"{name}: {len(vocabulary):,} pieces for {model.config.vocab_size:,} rows of the vocabulary")
     out.parent.mkdir(parents=True, exist_ok=True)
-    partial = out.with_name(f".{out.name}.partial")
+    partial = out.with_name(f".{out.name}.{os.getpid()}.partial")
     try:
         writer = gguf.GGUFWriter(partial, "llama")
         writer.add_name(folder.resolve().name)
@@ -67,17 +70,16 @@ def export_gguf(folder: Path, out: Path, *, dtype: str = "f32", force: bool = Fa
         partial.replace(out)
     finally:
         partial.unlink(missing_ok=True)
-    artifacts.write_text(modelfile, _modelfile(out.name, template, model, tokenizer))
+    artifacts.write_text(modelfile, told)
     return {"tensors": len(tensors), "pieces": len(vocabulary), "bytes": out.stat().st_size}
 
 
-def check_whole(folder: Path) -> None:
-    """Raises CourseError for a folder that holds an adapter, or no model."""
-    name = artifacts.shown(folder)
+def load_whole(folder: Path):
+    """-> (model, tokenizer) of a folder. Raises CourseError for one that holds an adapter, or no model."""
     if (folder / ADAPTER).is_file():
+        name = artifacts.shown(folder)
         raise CourseError(f"{name} is an adapter: merge it first (course merge-lora), and export the merged model")
-    if not (folder / "config.json").is_file():
-        raise CourseError(f"{name} holds no model: name the folder of a trained one")
+    return load(folder)
 
 
 def hyperparameters(config, name: str) -> dict[str, int | float]:

@@ -17,9 +17,10 @@ from ..parameter_budgeting import device_name
 from ..tokenizer_pruning import encode_chats, load_tokenizer, plain_ids
 from ..training import adapters
 from ..training.full_vs_lora_sft import conversation
-from ..training.running import NEW_TOKENS, load_model, quiet_libraries
+from ..training.running import NEW_TOKENS, check_weights, load_model, quiet_libraries
 
-ADAPTER = "adapter_config.json"
+ADAPTER, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+SMALLEST, MOST_BEAMS = 1e-6, 100  # what scores are divided by: less gives infinities; each beam is an answer in memory
 
 
 @dataclass(frozen=True)
@@ -41,10 +42,15 @@ class Sampling:
     seed: int = 42
 
     def __post_init__(self):
-        if self.max_new_tokens < 1 or self.beams < 1:
-            raise CourseError("an answer has at least one token, and a search at least one beam")
-        if self.temperature < 0 or not 0 < self.top_p <= 1 or self.repetition_penalty <= 0:
-            raise CourseError("temperature is 0 or more, top_p between 0 and 1, repetition_penalty above 0")
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if not isinstance(value, (int, type(field.default))) or not -(2**63) <= value < 2**63:  # nor NaN
+                raise CourseError(f"{field.name}: {value!r} is no number that can be counted with")
+        if self.max_new_tokens < 1 or not 1 <= self.beams <= MOST_BEAMS:
+            raise CourseError(f"an answer has at least one token, and a search 1 to {MOST_BEAMS} beams")
+        if 0 != self.temperature < SMALLEST or not 0 < self.top_p <= 1 or self.repetition_penalty < SMALLEST:
+            least = f"temperature is 0 or at least {SMALLEST}, repetition_penalty at least {SMALLEST}"
+            raise CourseError(f"{least}, top_p above 0 and at most 1")
         if self.temperature and self.beams > 1:
             raise CourseError("tokens are drawn (temperature above 0) or searched for (several beams), not both")
 
@@ -71,20 +77,31 @@ def load(folder: Path):
     """-> (model in evaluation mode, tokenizer) of a model folder, or of an adapter folder with its base. Loads
     safetensors from local files alone. Raises CourseError when the folder holds no model, or an adapter whose base is
     not the one it was trained on."""
-    from peft import PeftModel
-
     base = base_of(folder)
     if base != folder:
         adapters.check(folder, base)
-    model = load_model(base)
-    if base != folder:
-        with quiet_libraries():
-            model = PeftModel.from_pretrained(model, folder, local_files_only=True)
+    model = load_model(base) if base == folder else with_adapter(load_model(base), folder)
     tokenizer = load_tokenizer(folder)
     if tokenizer.eos_token is None:
         raise CourseError(f"{artifacts.shown(folder)}: its tokenizer has no end-of-text token: no answer would end")
+    if len(tokenizer) > model.get_input_embeddings().num_embeddings:
+        raise CourseError(f"{artifacts.shown(folder)}: its tokenizer has more tokens than the model: it is of another")
     tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token  # many of others have none
     return model.to(device_name()).eval(), tokenizer
+
+
+def with_adapter(model, folder: Path):
+    """A model with the adapter of a folder beside its weights. Raises CourseError where that is not whole, or not in
+    safetensors: PEFT would read a pickle, which may hold a program."""
+    from peft import PeftModel
+
+    if not (folder / ADAPTER_WEIGHTS).is_file():
+        raise CourseError(f"{artifacts.shown(folder)} holds no adapter's weights: it should contain {ADAPTER_WEIGHTS}")
+    with quiet_libraries(), artifacts.whole(folder):
+        model = PeftModel.from_pretrained(model, folder, local_files_only=True)
+        told = model.load_adapter(folder, "default", local_files_only=True)  # the first time it does not tell
+    check_weights(model, folder, told.missing_keys, told.unexpected_keys)
+    return model
 
 
 def base_of(folder: Path) -> Path:
@@ -93,7 +110,8 @@ def base_of(folder: Path) -> Path:
     adapter, name = folder / ADAPTER, artifacts.shown(folder)
     if not adapter.is_file() and not (folder / "config.json").is_file():
         raise CourseError(f"{name} holds no model: name the folder of a trained model or adapter")
-    base = folder / json.loads(adapter.read_bytes())["base_model_name_or_path"] if adapter.is_file() else folder
+    with artifacts.whole(folder):
+        base = folder / json.loads(adapter.read_bytes())["base_model_name_or_path"] if adapter.is_file() else folder
     if not (base / "config.json").is_file():
         raise CourseError(f"{name}: its base model {artifacts.shown(base)} is missing: pretrain it again")
     if not any(folder.glob("tokenizer*")):
@@ -126,6 +144,8 @@ def _turns(question: str | list[dict]) -> list[dict]:
 def room(model, prompt: Sequence[int], sampling: Sampling) -> int:
     """How many tokens an answer to a prompt may have. Raises CourseError where the prompt leaves no place for one."""
     positions = model.config.max_position_embeddings
+    if not prompt:
+        raise CourseError("the chat template writes nothing: there is no prompt to answer")
     if len(prompt) >= positions:
         raise CourseError(
             f"a prompt of {len(prompt):,} tokens is too long: the model reads {positions:,} with its answer"
@@ -183,8 +203,16 @@ def answer_with_ids(
             row = row[: limits[i]]
             end = row.index(tokenizer.eos_token_id) + 1 if tokenizer.eos_token_id in row else len(row)
             answers[i] = row[:end]
-    texts = tokenizer.batch_decode(answers, skip_special_tokens=True)
-    return [(text.strip(), ids) for text, ids in zip(texts, answers, strict=True)]
+    return [(tokenizer.decode(ids, skip_special_tokens=True).strip(), ids) for ids in answers]
+
+
+def streamed(model, **settings) -> Sampling:
+    """How a streamed answer is found: with one beam, whatever the model's own settings say of beams. Raises CourseError
+    where more are asked for."""
+    sampling = Sampling.of(model, **{"beams": 1, **settings})
+    if sampling.beams > 1:
+        raise CourseError("a search with beams knows its answer only at the end: stream with one beam")
+    return sampling
 
 
 def stream_answer(
@@ -196,9 +224,7 @@ def stream_answer(
 
     from transformers import StoppingCriteriaList, TextIteratorStreamer
 
-    sampling = Sampling.of(model, **settings)
-    if sampling.beams > 1:
-        raise CourseError("a search with beams knows its answer only at the end: stream with one beam")
+    sampling = streamed(model, **settings)
     (prompt,), left, failure = prompt_ids(tokenizer, [question], chat=True), Event(), []
     streamer = TextIteratorStreamer(tokenizer, skip_prompt=True, skip_special_tokens=True)
     asked = {**_batch(model, tokenizer, [prompt]), **sampling.options, "max_new_tokens": room(model, prompt, sampling)}

@@ -12,8 +12,8 @@ from ..errors import CourseError
 from ..tokenizer_pruning import encode_chats, load_tokenizer, save_tokenizer
 from ..training import adapters
 from ..training.full_vs_lora_sft import conversation
-from ..training.running import quiet_libraries
-from .generation import ADAPTER, longest_seen
+from ..training.running import load_model, quiet_libraries
+from .generation import ADAPTER, longest_seen, with_adapter
 
 LARGEST_DIFFERENCE = 1e-4  # of logits, which fp32 rounds to 1e-6 of their size
 PROBES = ("成都属于哪个省？", "感冒了吃什么好？", "Who are you?", "12+7=？", "世界上有许多城市、动物和植物。" * 4)
@@ -34,16 +34,8 @@ def merge_lora(base: Path, lora: Path, out: Path, *, force: bool = False) -> art
     adapters.check(lora, base)
 
     def make(folder: Path) -> dict:
-        import torch
-        from peft import PeftModel
-        from transformers import AutoModelForCausalLM
-
         with quiet_libraries():
-            tokenizer = load_tokenizer(lora)
-            how = {"local_files_only": True, "use_safetensors": True, "dtype": torch.float32}
-            model = PeftModel.from_pretrained(
-                AutoModelForCausalLM.from_pretrained(base, **how), lora, local_files_only=True
-            )
+            tokenizer, model = load_tokenizer(lora), with_adapter(load_model(base).float(), lora)
             before = _told(model.eval(), tokenizer)
             merged = model.merge_and_unload()
             after = _told(merged, tokenizer)

@@ -12,7 +12,7 @@ from pathlib import Path
 from .. import artifacts
 from ..profiles import Profile, artifacts_root
 from . import evaluation
-from .exporting import check_whole
+from .exporting import load_whole
 
 UNKNOWN = "not known"
 LICENCE = "apache-2.0"  # of data/, and so of what was made from it alone
@@ -55,9 +55,9 @@ print(chat([{{"role": "user", "content": "成都属于哪个省？"}}], max_new_
 
 def write_card(profile: Profile, folder: Path, out: Path, *, force: bool = False) -> None:
     """Write the card of a model. Raises CourseError for an adapter, and where ``out`` exists (unless ``force``)."""
-    check_whole(folder)
     artifacts.check_new(out, force)
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    model, _ = load_whole(folder)  # what a card says is of a model that can be used
+    config = model.config
     made, complete = history(folder)
     free = complete and all(name.startswith(("data/", "artifacts/")) for step in made for name in step.inputs)
     base = next(iter(made[0].inputs)) if made and made[0].stage.startswith(("merge_and_chat", TRAININGS[1])) else ""
@@ -65,9 +65,9 @@ def write_card(profile: Profile, folder: Path, out: Path, *, force: bool = False
     medical = any("medical" in text for text in (folder.resolve().name, *read))
     shape = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads")
     facts = {
-        "parameters": f"{parameters(folder):,}",
-        "shape": ", ".join(f"{name} {config.get(name, UNKNOWN)}" for name in shape),
-        "vocabulary": f"{config['vocab_size']:,} pieces", "positions": f"{config['max_position_embeddings']:,}",
+        "parameters": f"{model.num_parameters():,}",
+        "shape": ", ".join(f"{name} {getattr(config, name, UNKNOWN)}" for name in shape),
+        "vocabulary": f"{config.vocab_size:,} pieces", "positions": f"{config.max_position_embeddings:,}",
         "finished": made[0].finished if made else UNKNOWN, "held-out perplexity": perplexities(made) or UNKNOWN,
         "licence": LICENCE if free else f"{UNKNOWN}: that of the data it was trained on decides",
     }  # fmt: skip
@@ -100,18 +100,6 @@ def history(folder: Path) -> tuple[list[artifacts.Manifest], bool]:
             made[found.fingerprint] = found
             waiting += found.inputs.items()
     return list(made.values()), complete
-
-
-def parameters(folder: Path) -> int:
-    """The number of weights in a folder; a tied output table is not there twice."""
-    from safetensors import safe_open
-
-    total = 0
-    for path in folder.glob("model*.safetensors"):
-        with safe_open(path, "pt") as file:
-            names = file.keys()
-            total += sum(math.prod(file.get_slice(name).get_shape()) for name in names)
-    return total
 
 
 def perplexities(made: list[artifacts.Manifest]) -> str:

@@ -15,7 +15,7 @@ from ..corpora import reading
 from ..errors import CourseError
 from ..progress import Line
 from ..training.full_vs_lora_sft import conversation, turns_of
-from .generation import Sampling, answer, load, prompt_ids, room, system_turn
+from .generation import Sampling, answer, base_of, load, prompt_ids, room, system_turn
 
 BATCHES_AT_ONCE = 8  # that are sorted by length, answered, and written
 NAMES = ("question", "prompt", "instruction", "text")  # of the column that asks
@@ -42,36 +42,41 @@ def generate_file(
 ) -> dict[str, int]:
     """Answer the questions of a file. -> how many rows have an answer, and how many an error. Raises CourseError where
     ``out`` exists (unless ``force``) or the file cannot be read."""
-    artifacts.check_new(out, force)
-    rows = list(chain.from_iterable(map(reading.objects, map(reading.Span, reading.files([questions])))))
-    model, tokenizer = load(folder)
-    sampling = Sampling.of(model, **settings)
-    what = {"settings": asdict(sampling), "system": system, "code": artifacts.code_version(__file__)}
-    inputs = [questions, *sorted(folder.glob("*.safetensors"))]
-    mark = artifacts.fingerprint("answers", what, {path.name: artifacts.sha256(path) for path in inputs})
-    partial = out.with_name(f".{out.name}.{mark}.partial")
-    lines = partial.read_text(encoding="utf-8").splitlines(keepends=True) if partial.exists() else []
-    done = [line for line in lines if line.endswith("\n")]  # the last may have been cut by a kill
-    size = batch_size * BATCHES_AT_ONCE
-    with Line(f"answering {questions.name}", len(rows), len(done)) as line:
-        with partial.open("w", encoding="utf-8") as file:
-            file.writelines(done)
-            for start in range(len(done), len(rows), size):
-                told = [_asked(*row, system, model, tokenizer, sampling) for row in rows[start : start + size]]
-                right = [row for row in told if "error" not in row]
-                texts = answer(
-                    model, tokenizer, [row["messages"] for row in right], batch_size=batch_size, **asdict(sampling)
-                )
-                for row, text in zip(right, texts, strict=True):
-                    row["answer"] = text
-                done += (json.dumps(row, ensure_ascii=False) + "\n" for row in told)
-                file.writelines(done[start:])
-                file.flush()
-                line.update(len(done))
-        artifacts.sync(partial)
-        partial.replace(out)
-    wrong = sum("error" in json.loads(text) for text in done)
-    return {"answers": len(done) - wrong, "errors": wrong}
+    with artifacts.lock(out):  # no other run writes the same file
+        artifacts.check_new(out, force)
+        if out.resolve() == questions.resolve():
+            raise CourseError(f"{artifacts.shown(out)} holds the questions: name another place for the answers")
+        rows = list(chain.from_iterable(map(reading.objects, map(reading.Span, reading.files([questions])))))
+        model, tokenizer = load(folder)
+        sampling = Sampling.of(model, **settings)
+        what = {"settings": asdict(sampling), "system": system, "code": artifacts.code_version(__file__)}
+        inputs = map(artifacts.sha256, (questions, folder, base_of(folder)))
+        mark = artifacts.fingerprint("answers", what, dict(enumerate(inputs)))
+        partial = out.with_name(f".{out.name}.{mark}.partial")
+        kept = partial.read_bytes() if partial.exists() else b""
+        kept = kept[: kept.rfind(b"\n") + 1]  # a last line may have been cut by a kill
+        done = kept.splitlines(keepends=True)  # of bytes: no other line ends than these
+        size = batch_size * BATCHES_AT_ONCE
+        with Line(f"answering {questions.name}", len(rows), len(done)) as line:
+            with partial.open("ab") as file:
+                file.truncate(len(kept))
+                for start in range(len(done), len(rows), size):
+                    told = [_asked(*row, system, model, tokenizer, sampling) for row in rows[start : start + size]]
+                    right = [row for row in told if "error" not in row]
+                    texts = answer(
+                        model, tokenizer, [row["messages"] for row in right], batch_size=batch_size, **asdict(sampling)
+                    )
+                    for row, text in zip(right, texts, strict=True):
+                        row["answer"] = text
+                    texts = (reading.LONE.sub("\ufffd", json.dumps(row, ensure_ascii=False)) for row in told)
+                    done += (f"{text}\n".encode() for text in texts)
+                    file.writelines(done[start:])
+                    file.flush()
+                    line.update(len(done))
+            artifacts.sync(partial)
+            partial.replace(out)
+        wrong = sum("error" in json.loads(text) for text in done)
+        return {"answers": len(done) - wrong, "errors": wrong}
 
 
 def _asked(row, place: str, system: str, model, tokenizer, sampling: Sampling) -> dict:

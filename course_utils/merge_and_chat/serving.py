@@ -25,7 +25,7 @@ from pathlib import Path
 from threading import Lock
 
 from ..errors import CourseError
-from .generation import Sampling, load, prompt_ids, room, stream_answer
+from .generation import load, prompt_ids, room, stream_answer, streamed
 
 HOST = "127.0.0.1"
 LOCAL = re.compile(r"(https?://)?(localhost|127\.0\.0\.1)(:\d+)?", re.IGNORECASE)  # what Host and Origin may say
@@ -41,7 +41,10 @@ NUMBERS = {
     "max_tokens": ("max_new_tokens", int, 1, 2**31),
     "max_completion_tokens": ("max_new_tokens", int, 1, 2**31),
 }
-ALONE = {"n": 1, "logprobs": False, "tools": [], "functions": [], "response_format": {"type": "text"}}  # no other value
+ALONE = {  # no other value
+    "n": 1, "logprobs": False, "tools": [], "functions": [], "response_format": {"type": "text"}, "logit_bias": {},
+    "frequency_penalty": 0, "presence_penalty": 0,
+}  # fmt: skip
 STOPS = 4  # at most, as OpenAI has it
 
 
@@ -121,9 +124,11 @@ class Request:
         stop = [stop] if isinstance(stop, str) else stop
         if not isinstance(stop, list) or len(stop) > STOPS or not all(isinstance(s, str) and s for s in stop):
             raise Refused(400, f"stop: a text or a list of at most {STOPS} is needed")
+        if (stream := row.get("stream")) not in (None, False, True):
+            raise Refused(400, "stream: true or false is needed")
         options = row.get("stream_options")
         usage = isinstance(options, dict) and options.get("include_usage") is True
-        return cls(row["model"], _turns(row.get("messages")), stop, settings, row.get("stream") is True, usage)
+        return cls(row["model"], _turns(row.get("messages")), stop, settings, bool(stream), usage)
 
 
 class Answer:
@@ -133,7 +138,7 @@ class Answer:
     def __init__(self, model, tokenizer, asked: Request):
         self.model, self.tokenizer, self.asked = model, tokenizer, asked
         (prompt,) = prompt_ids(tokenizer, [asked.turns], chat=True)
-        room(model, prompt, Sampling.of(model, **asked.settings))
+        room(model, prompt, streamed(model, **asked.settings))
         self.prompt_tokens = len(prompt)
 
     def __iter__(self) -> Iterator[str]:
@@ -202,7 +207,11 @@ class Handler(BaseHTTPRequestHandler):
     def list_models(self) -> None:
         common = {"object": "model", "owned_by": "course"}
         folders = self.server.models.folders.items()
-        rows = [{"id": name, "created": int(folder.stat().st_mtime), **common} for name, folder in folders]
+        rows = [
+            {"id": name, "created": int(folder.stat().st_mtime), **common}
+            for name, folder in folders
+            if folder.is_dir()
+        ]
         self.send(200, {"object": "list", "data": rows})
 
     def complete(self, asked: Request) -> None:

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from ..errors import CourseError
 from .fast_tokenizers import plain_ids
 
 # Code points that Unicode sets aside for programs and never gives to a character.
@@ -37,16 +38,20 @@ def as_text(content: str, marks: Iterable[str]) -> str:
 
 def encode_chats(tokenizer, chats: Sequence[list[dict]], *, reply: bool = False) -> list[Chat]:
     """The ids of conversations in the tokenizer's chat template; with ``reply`` they end where the assistant answers.
-    An answer is cut from what stands before it, as it will be when it is generated, and tokenized by itself."""
+    An answer is cut from what stands before it, as it will be when it is generated, and tokenized by itself.
+    Raises CourseError where there is no template, or it refuses the turns."""
     marks = {token.content: i for i, token in tokenizer.added_tokens_decoder.items() if token.special}
     cut = re.compile(f"({'|'.join(map(re.escape, sorted(marks, key=len, reverse=True)))}|{SPOKEN})")
     rendered, acting = [], {SPOKEN, *marks}
     for chat in chats:
         turns = [{**turn, "content": as_text(turn["content"], marks)} for turn in chat]
-        turns = [
-            {**turn, "content": SPOKEN + turn["content"]} if turn["role"] == "assistant" else turn for turn in turns
-        ]
-        rendered.append(cut.split(tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=reply)))
+        turns = [{**t, "content": SPOKEN + t["content"]} if t["role"] == "assistant" else t for t in turns]
+        try:
+            text = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=reply)
+        except Exception as error:  # jinja2's, or whatever a template's own lines raise
+            why = error if tokenizer.chat_template else "there is none (course evaluate asks as a base model then)"
+            raise CourseError(f"the chat template does not take these turns: {why}") from error
+        rendered.append(cut.split(text))
     texts = sorted({part.replace(INSIDE, "") for parts in rendered for part in parts if part not in acting})
     found = dict(zip(texts, plain_ids(tokenizer, texts), strict=True))
     return [_joined(parts, marks, found) for parts in rendered]

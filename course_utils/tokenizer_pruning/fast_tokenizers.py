@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from .. import artifacts
 from ..errors import CourseError
 from .sentencepiece_models import SPACE, is_bpe, normal_pieces
 
@@ -135,10 +136,11 @@ def _added(model) -> list:
 
 
 def load_tokenizer(folder: Path):
-    """The Hugging Face tokenizer of a folder, from local files alone."""
+    """The Hugging Face tokenizer of a folder, from local files alone. Raises CourseError where they are not whole."""
     from transformers import AutoTokenizer
 
-    return AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    with artifacts.whole(folder):
+        return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
 
 
 def bare(tokenizer):

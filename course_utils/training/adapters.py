@@ -22,10 +22,9 @@ def describe(folder: Path) -> dict[str, str]:
     """The hashes of a base model: of its weights, its vocabulary and its chat template."""
     tokenizer = load_tokenizer(folder)
     told = {"vocabulary": bare(tokenizer).to_str(), "template": tokenizer.chat_template or ""}
-    return {
-        "weights": hash_weights(folder),
-        **{name: hashlib.sha256(text.encode()).hexdigest() for name, text in told.items()},
-    }
+    with artifacts.whole(folder):
+        weights = hash_weights(folder)
+    return {"weights": weights, **{name: hashlib.sha256(text.encode()).hexdigest() for name, text in told.items()}}
 
 
 def hash_weights(folder: Path) -> str:
@@ -57,7 +56,9 @@ def check(adapter: Path, base: Path) -> None:
     if not (adapter / BASE).is_file():
         say(f"{name} does not say which base it was trained on: whether {other} is the one, you must know")
         return
-    wanted, found = json.loads((adapter / BASE).read_text(encoding="utf-8")), describe(base)
+    with artifacts.whole(adapter):
+        wanted = dict(json.loads((adapter / BASE).read_bytes()))
+    found = describe(base)
     if wrong := [label for part, label in PARTS.items() if wanted.get(part) != found[part]]:
         raise CourseError(
             f"{name} was not trained on {other}, whose {' and '.join(wrong)} differ: name the base it was trained on, "

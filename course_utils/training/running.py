@@ -10,7 +10,7 @@ import math
 import os
 import random
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, fields, replace
 from datetime import timedelta
@@ -48,10 +48,11 @@ def attention() -> str:
 
 def load_model(folder: Path, *, bits: int = 0):
     """A trained Llama, to be asked or trained on; with ``bits`` 4 or 8 its linear layers are held in so many a weight,
-    frozen. Raises CourseError where the package for that is missing."""
+    frozen. Raises CourseError where the package for that is missing, or the folder is not whole."""
     from transformers import AutoModelForCausalLM
 
     how = {"local_files_only": True, "use_safetensors": True, "attn_implementation": attention()}
+    how |= {"trust_remote_code": False, "ignore_mismatched_sizes": True, "output_loading_info": True}
     if bits:
         if not importlib.util.find_spec("bitsandbytes"):
             raise CourseError(f"bits = {bits} needs the package bitsandbytes: install it, or set bits = 0")
@@ -60,8 +61,22 @@ def load_model(folder: Path, *, bits: int = 0):
         small = {"bnb_4bit_quant_type": "nf4", "bnb_4bit_use_double_quant": True}
         small["bnb_4bit_compute_dtype"] = "bfloat16" if has_fast_bf16() else "float16"
         how["quantization_config"] = BitsAndBytesConfig(load_in_4bit=bits == 4, load_in_8bit=bits == 8, **small)
-    with quiet_libraries():
-        return AutoModelForCausalLM.from_pretrained(folder, **how)
+    with quiet_libraries(), artifacts.whole(folder):
+        model, told = AutoModelForCausalLM.from_pretrained(folder, **how)
+    check_weights(model, folder, *(told[f"{kind}_keys"] for kind in ("missing", "unexpected", "mismatched")))
+    return model
+
+
+def check_weights(model, folder: Path, *strange: Iterable) -> None:
+    """Raises CourseError where weights of a folder are not those of its config, which the libraries leave out or draw
+    at random, or are no numbers."""
+    if some := [str(name) for names in strange for name in names]:
+        told = f"{len(some)} weights are missing, or not those of its config, {some[0]} for one"
+    elif not all(weight.isfinite().all() for weight in model.parameters()):
+        told = "some weights are infinite or no numbers (NaN)"
+    else:
+        return
+    raise CourseError(f"{artifacts.shown(folder)} cannot be used: {told}: make it or fetch it again")
 
 
 def precision(settings: Training) -> str:
@@ -156,8 +171,8 @@ def left_as_found() -> Iterator[None]:
 @contextmanager
 def quiet_libraries() -> Iterator[None]:
     """Within this context nothing is shown that tells a learner nothing: bars that count a small file's tensors,
-    chatter about defaults, and two warnings of PEFT 0.21 (transformers' old name of an attribute; a base sought where
-    the adapter does not say)."""
+    chatter about defaults, and three warnings of PEFT 0.21 (transformers' old name of an attribute; a base sought where
+    the adapter does not say; missing weights, which ``check_weights`` refuses)."""
     from transformers.utils import logging
 
     level, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
@@ -166,7 +181,8 @@ def quiet_libraries() -> Iterator[None]:
     try:
         with warnings.catch_warnings():
             for text, kind in (("`is_gradient_checkpointing` is deprecated", FutureWarning),
-                               ("Could not find a config file", UserWarning)):  # fmt: skip
+                               ("Could not find a config file", UserWarning),
+                               ("Found missing adapter keys", UserWarning)):  # fmt: skip
                 warnings.filterwarnings("ignore", message=text, category=kind)
             yield
     finally:
