@@ -28,7 +28,7 @@ NBVAL = [*PYTEST, "--nbval", "--nbval-current-env", "--nbval-cell-timeout=3600",
 # What each task runs, in .venv, one after the other.
 TASKS = {
     "course": [["course", "notebooks", *BOOKS]],
-    "test": [[*PYTEST, "tests"], *([[*NBVAL, *BOOKS]] if BOOKS else [])],
+    "test": [[*PYTEST, "--numprocesses=2", "--dist=loadfile", "tests"], *([[*NBVAL, *BOOKS]] if BOOKS else [])],
     "book": [[str(BOOK_VENV / BIN.name / "python"), "book/build.py"]],
     "lab": [["jupyter", "lab", "--ip=127.0.0.1", *BOOKS[:1]]],
     "trials": [[*PYTEST, "tests", "-m", "trial"]],

@@ -1,10 +1,14 @@
 """A road small enough for tests: the real code on a few documents and a model of a few thousand weights."""
 
 import gzip
+import os
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # one of several side by side; read when torch is loaded
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from course_utils import profiles, road, tokenizer_pruning
 
