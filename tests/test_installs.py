@@ -86,7 +86,11 @@ def test_the_pip_half_of_the_conda_environment_installs_and_runs(tmp_path):
 
 def publish(folder: Path) -> Path:
     """The course as it would lie on GitHub, stamped, in a git repository of its own."""
-    shutil.copytree(REPOSITORY, folder, ignore=shutil.ignore_patterns(".*", "artifacts", "downloads", "__pycache__"))
+    shutil.copytree(
+        REPOSITORY,
+        folder,
+        ignore=shutil.ignore_patterns(".*", "artifacts", "downloads", "__pycache__", "*.egg-info", "build"),
+    )
     for book in (folder / "notebooks").glob("*.ipynb"):
         book.write_text(tasks.stamped(book.read_text("utf-8"), book.name, *PLACE), "utf-8")
     git = ["git", "-C", folder, "-c", "user.name=a", "-c", "user.email=a@b"]

@@ -113,6 +113,18 @@ def test_a_restart_is_asked_for_when_something_in_use_was_replaced(pip, monkeypa
     assert not before
 
 
+def test_a_course_that_looks_installed_and_lacks_a_requirement_is_installed(pip, monkeypatch):
+    monkeypatch.setattr(surroundings, "proposal", lambda: "")
+    surroundings.set_up()
+    assert not pip[0], "all is there"
+    real = surroundings._versions
+    monkeypatch.setattr(
+        surroundings, "_versions", lambda names: {n: v for n, v in real(names).items() if n != "zhplot"}
+    )
+    surroundings.set_up()
+    assert len(pip[0]) == 1
+
+
 @pytest.fixture
 def colab(monkeypatch, tmp_path):
     """Colab's module, whose Drive is a folder. -> the folder of the Drive, the course's own."""

@@ -26,7 +26,10 @@ NEVER_REPLACED = ("torch", "numpy", "transformers")  # where they are new enough
 def set_up(keep_on_drive: bool = False) -> None:
     """Install what is missing, keep ``artifacts/`` and ``downloads/`` on Google Drive if asked, and tell which profile
     fits. Done again it changes nothing. Raises CourseError where it cannot be done."""
-    if not _versions([NAME]):
+    bounds = _bounds()
+    have = _versions([NAME, *bounds])  # a folder can look installed where its requirements are not
+    fits = all(name in have and bound.contains(have[name], prereleases=True) for name, bound in bounds.items())
+    if NAME not in have or not fits:
         print("installing what the course needs and is not here …", flush=True)
         install()
     if keep_on_drive:
@@ -52,11 +55,9 @@ def install() -> None:
 
 def _pip(kept: dict[str, str]) -> str:
     """Install, leaving what is kept as it is unless it is too old for the course. -> what pip says against it."""
-    from packaging.requirements import Requirement  # every kernel brings it
     from packaging.utils import canonicalize_name
 
-    project = tomllib.loads((COURSE / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    bounds = {canonicalize_name(need.name): need.specifier for need in map(Requirement, project["dependencies"])}
+    bounds = _bounds()
     fits = (
         f"{name}=={version}\n"
         for name, version in kept.items()
@@ -70,6 +71,16 @@ def _pip(kept: dict[str, str]) -> str:
             stderr=subprocess.PIPE, encoding="utf-8", errors="replace",
         )  # fmt: skip
     return done.returncode and (done.stderr.strip() or f"exit code {done.returncode}")
+
+
+def _bounds() -> dict:
+    """Name -> versions that the course can work with, of what it requires."""
+    from packaging.requirements import Requirement  # every kernel brings it
+    from packaging.utils import canonicalize_name
+
+    project = tomllib.loads((COURSE / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    needs = map(Requirement, project["dependencies"])
+    return {canonicalize_name(need.name): need.specifier for need in needs if not need.marker or need.marker.evaluate()}
 
 
 def _versions(names: Iterable[str]) -> dict[str, str]:

@@ -54,8 +54,8 @@ def draw_attention(panels: dict, tokens: list[str], size: float = 2.6):
 
 
 def draw_arrows(panels: dict[str, list[tuple[float, float, str, str]]], circle: float = 0):
-    """Draw title -> arrows from the middle, each its tip ``x``, ``y``, a name of COLOURS and a text, side by side, with a
-    ``circle`` of this radius where there is one. -> the figure."""
+    """Draw title -> arrows from the middle, each its tip ``x``, ``y``, a name of COLOURS and a text, side by side, with
+    a ``circle`` of this radius where there is one. -> the figure."""
     import matplotlib.pyplot as plt
 
     fig, axes = plt.subplots(1, len(panels), figsize=(3.5 * len(panels), 3.6), squeeze=False, sharex=True, sharey=True)
