@@ -80,7 +80,7 @@ def _bounds() -> dict:
 
     project = tomllib.loads((COURSE / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     needs = map(Requirement, project["dependencies"])
-    return {canonicalize_name(need.name): need.specifier for need in needs if not need.marker or need.marker.evaluate()}
+    return {canonicalize_name(need.name): need.specifier for need in needs}
 
 
 def _versions(names: Iterable[str]) -> dict[str, str]:

@@ -150,14 +150,10 @@ def sections(world: World, entity: Entity) -> Iterator[tuple[str, list[tuple[Fac
     for heading, columns in LAYOUT[entity.kind]:
         said = () if heading else said_first(entity)
         told = [facts[column] for column in columns if column in facts and column not in said]
-        named = [bool(heading) and i == 0 for i in range(len(told))]
-        yield (
-            heading,
-            [
-                (fact, fact.tell(fact.relation.statements[:1] if first else fact.relation.continued[:1], 0))
-                for fact, first in zip(told, named, strict=True)
-            ],
-        )
+        plainest = [fact.relation.continued[:1] for fact in told]
+        if heading and told:
+            plainest[0] = told[0].relation.statements[:1]
+        yield heading, [(fact, fact.tell(templates, 0)) for fact, templates in zip(told, plainest, strict=True)]
 
 
 def _preamble(entity: Entity) -> str:
