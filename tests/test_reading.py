@@ -105,7 +105,7 @@ def test_a_cut_off_gz_is_named(tmp_path, monkeypatch, workers):
 
 
 @pytest.mark.parametrize("name, content", [
-    ("a.json", b"[]"), ("a.jsonl", b"\n\n \n"), ("a.jsonl", b""), ("a.jsonl.gz", gzip.compress(b"")),
+    ("a.json", b"[]"), ("a.jsonl", b"\n\n \n"), ("a.jsonl", b""), ("a.jsonl.gz", gzip.compress(b"", mtime=0)),
 ])  # fmt: skip
 def test_files_without_a_row_give_none(tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
