@@ -88,3 +88,12 @@ def test_bars_stand_from_above_in_their_colours_with_a_line_to_compare():
     wanted = [plots.COLOURS["plain"], plots.COLOURS["good"]]
     assert [to_hex(bar.get_facecolor()).upper() for bar in tuned.patches] == wanted
     assert plots.answers.draw_bars({"": {"a": 1, "b": 1000}}, "rows", log=True).axes[0].get_xscale() == "log"
+
+
+def test_bars_of_counts_are_grey_but_for_one_and_may_all_be_zero():
+    ax = plots.answers.draw_bars({"": {"article": 5670, "redirect": 24}}, "pages", "{:,.0f}", {"article": "good"},
+                                 rest="plain").axes[0]  # fmt: skip
+    assert texts(ax) == ["5,670", "24"] and ax.get_xlim()[0] == 0 and ax.get_xlim()[1] > 1.2 * 5670
+    wanted = [plots.COLOURS["good"], plots.COLOURS["plain"]]
+    assert [to_hex(bar.get_facecolor()).upper() for bar in ax.patches] == wanted
+    assert texts(plots.answers.draw_bars({"": {"a": 0, "b": 0}}, "%").axes[0]) == ["0", "0"]

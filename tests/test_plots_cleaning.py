@@ -3,7 +3,6 @@
 import matplotlib
 import numpy as np
 import pytest
-from matplotlib.colors import to_hex
 
 matplotlib.use("agg")
 
@@ -24,14 +23,6 @@ def test_of_a_source_what_is_kept_is_blue_and_long_lines_are_broken():
     blue = [char for char, colour in drawn if colour == plots.COLOURS["common"]]
     assert "".join(char for char, _ in drawn) == "{{a}}甲乙丙" + "丁" * 60 and blue == ["甲", "乙"]
     assert len({text.get_position()[1] for text in fig.axes[0].texts}) == 3, "a written line and one that is broken"
-
-
-def test_counts_are_bars_from_top_to_bottom_with_their_numbers():
-    ax = plots.cleaning.draw_counts({"article": 567, "redirect": 24}, "pages", {"article": "common"}).axes[0]
-    assert bars(ax) == [("article", 567), ("redirect", 24)] and ax.yaxis_inverted()
-    assert [text.get_text() for text in ax.texts] == ["567", "24"] and ax.get_xlabel() == "pages"
-    fills = [to_hex(bar.get_facecolor()).upper() for bar in ax.patches]
-    assert fills == [plots.COLOURS["common"], plots.COLOURS["plain"]]
 
 
 def test_each_cleaner_has_a_bar_in_each_row():

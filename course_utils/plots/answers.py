@@ -79,10 +79,10 @@ def draw_lines(series: dict, x: str, y: str, *, log: bool = False, at: tuple[flo
 
 def draw_bars(
     panels: dict[str, dict[str, float]], x: str, number: str = "%.0f", colours: dict | None = None, top=None,
-    *, log: bool = False, line: tuple[str, float] | None = None,
+    *, rest: str = "common", log: bool = False, line: tuple[str, float] | None = None,
 ):  # fmt: skip
     """Draw title -> name -> value: a panel a title, a horizontal bar a name with its number. ``colours`` gives some
-    names another colour than blue, ``top`` ends all axes, ``line`` is a name and a value to compare with.
+    names another colour than the ``rest``, ``top`` ends all axes, ``line`` is a name and a value to compare with.
     -> the figure."""
     import matplotlib.pyplot as plt
 
@@ -90,14 +90,18 @@ def draw_bars(
     same = len({tuple(bars) for bars in panels.values()}) == 1
     fig, axes = plt.subplots(1, len(panels), figsize=(8, 0.9 + 0.31 * rows), squeeze=False, sharey=same)
     for ax, (title, bars) in zip(axes[0], panels.items(), strict=True):
-        colour = [COLOURS[(colours or {}).get(name, "common")] for name in bars]
+        colour = [COLOURS[(colours or {}).get(name, rest)] for name in bars]
         ax.bar_label(ax.barh(range(len(bars)), list(bars.values()), color=colour), fmt=number, padding=3)
         ax.set(title=title, xlabel=x)
         if log:
             ax.set_xscale("log")
             ax.margins(x=0.2)
+        elif top:
+            ax.set_xlim(0, top)
         else:
-            ax.set_xlim(0, top or 1.3 * max(bars.values()))
+            ax.margins(x=0.3)  # of what the bars need, for the numbers behind them
+        if not log and max(bars.values()) >= 1000:
+            ax.xaxis.set_major_formatter("{x:,.0f}")
         if line:
             ax.axvline(line[1], color="black", ls=":", label=line[0])
             ax.legend(loc="upper right")

@@ -30,21 +30,6 @@ def draw_source(source: str, kept: set[int], width: int = 470):
     return fig
 
 
-def draw_counts(counts: dict[str, float], xlabel: str, colours: dict[str, str] | None = None, form: str = "{:,.0f}"):
-    """Draw name -> number as bars from top to bottom, each with its number. ``colours``: name -> key of ``COLOURS``,
-    grey where it has none. -> the figure."""
-    import matplotlib.pyplot as plt
-
-    fig, ax = plt.subplots(figsize=(7, 0.9 + 0.3 * len(counts)))
-    fills = [COLOURS[(colours or {}).get(name, "plain")] for name in counts]
-    ax.bar_label(ax.barh(list(counts), list(counts.values()), color=fills), fmt=form, padding=4)
-    ax.margins(x=0.14)
-    ax.xaxis.set_major_formatter("{x:,.0f}")
-    ax.set(xlabel=xlabel)
-    ax.invert_yaxis()
-    return fig
-
-
 def draw_cleaners(panels: dict[str, dict[str, dict[str, float]]]):
     """Draw title -> row -> cleaner -> per cent: a panel a title, a bar a cleaner. -> the figure."""
     import matplotlib.pyplot as plt
