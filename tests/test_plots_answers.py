@@ -32,12 +32,6 @@ def test_matrices_and_boards_have_their_numbers_in_the_cells_and_nothing_where_t
     assert texts(board.axes[0]) == ["50", "100", "0"]
 
 
-def test_lines_have_the_points_a_legend_and_the_marked_place():
-    fig = plots.answers.draw_lines({"base": ([0, 1], [4, 1], "plain", "-")}, "x", "y", log=True, at=(0.5, "rank 1"))
-    assert fig.axes[0].lines[0].get_xydata().tolist() == [[0, 4], [1, 1]] and fig.axes[0].get_yscale() == "log"
-    assert texts(fig.axes[0]) == [" rank 1"]
-
-
 def test_bars_have_a_number_each_and_the_first_stands_above():
     fig = plots.answers.draw_bars({"A": {"x": 3, "y": 1}, "B": {"x": 2, "y": 5}}, "%", colours={"y": "accent"})
     left, right = fig.axes

@@ -18,6 +18,14 @@ def test_curves_are_lines_and_few_points_are_dots_that_stand_where_they_were_mea
     assert held_out.get_color() == plots.COLOURS["accent"] and fig.axes[0].get_ylim() == (0, 40)
 
 
+def test_a_curve_may_have_its_own_look_and_a_place_its_name():
+    lines = {"base": ([0, 1], [4, 1], "plain", "s-")}
+    ax = plots.training.draw_curves(lines, "x", "y", at=(0.5, "rank 1"), yscale="log").axes[0]
+    assert ax.lines[0].get_xydata().tolist() == [[0, 4], [1, 1]] and ax.lines[0].get_marker() == "s"
+    assert ax.lines[0].get_color() == plots.COLOURS["plain"] and ax.get_yscale() == "log"
+    assert [text.get_text() for text in ax.texts] == [" rank 1"]
+
+
 def test_surprise_has_a_bar_a_token():
     ax = plots.training.draw_surprise(["的", "景点"], np.array([2.5, 0.1])).axes[0]
     assert [bar.get_width() for bar in ax.patches] == [2.5, 0.1]

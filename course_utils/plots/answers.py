@@ -57,26 +57,6 @@ def draw_matrices(panels: dict):
     return fig
 
 
-def draw_lines(series: dict, x: str, y: str, *, log: bool = False, at: tuple[float, str] | None = None, top=None):
-    """Draw name -> (points' x, points' y, colour name, line or marker style): one axis, a legend; ``at`` is a marked x
-    with its name. -> the figure."""
-    import matplotlib.pyplot as plt
-
-    fig, ax = plt.subplots(figsize=(6.5, 3.2))
-    for name, (xs, ys, colour, style) in series.items():
-        ax.plot(xs, ys, style, ms=4, color=COLOURS[colour], label=name)
-    if log:
-        ax.set_yscale("log")
-    else:
-        ax.set_ylim(0, top)
-    if at:
-        ax.axvline(at[0], ls=":", color="black")
-        ax.annotate(f" {at[1]}", (at[0], 0.5), xycoords=("data", "axes fraction"))
-    ax.set(xlabel=x, ylabel=y)
-    ax.legend()
-    return fig
-
-
 def draw_bars(
     panels: dict[str, dict[str, float]], x: str, number: str = "%.0f", colours: dict | None = None, top=None,
     *, rest: str = "common", log: bool = False, line: tuple[str, float] | None = None,

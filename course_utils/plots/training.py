@@ -6,16 +6,20 @@ from statistics import fmean, stdev
 from .style import COLOURS
 
 
-def draw_curves(curves: dict, x: str, y: str, colours=(), **axes):
+def draw_curves(curves: dict, x: str, y: str, colours=(), *, at: tuple[float, str] | None = None, **axes):
     """Draw name -> values by number, or -> (places, values); values that are held out or few are points on a dashed
-    line. ``colours`` are names of COLOURS in the order of the curves; ``axes`` goes to ``Axes.set``. -> the figure."""
+    line. ``colours`` are names of COLOURS in the order of the curves; or a curve has its own look, (places, values,
+    colour, style). ``at`` is a place with its name; ``axes`` goes to ``Axes.set``. -> the figure."""
     import matplotlib.pyplot as plt
 
     fig, ax = plt.subplots(figsize=(6.4, 3.6))
     for (name, values), colour in zip(curves.items(), colours or COLOURS, strict=False):
-        places, heights = values if isinstance(values, tuple) else (range(len(values)), values)
-        dots = "o--" if len(heights) <= 16 else "-"
-        ax.plot(places, heights, dots, ms=4, color=COLOURS[colour], label=name)
+        places, heights, *look = values if isinstance(values, tuple) else (range(len(values)), values)
+        colour, style = look or (colour, "o--" if len(heights) <= 16 else "-")
+        ax.plot(places, heights, style, ms=4, color=COLOURS[colour], label=name)
+    if at:
+        ax.axvline(at[0], ls=":", color="black")
+        ax.annotate(f" {at[1]}", (at[0], 0.5), xycoords=("data", "axes fraction"))
     ax.set(xlabel=x, ylabel=y, **axes)
     ax.legend()
     return fig
