@@ -16,6 +16,7 @@ from pathlib import Path
 from .. import artifacts
 from ..artifacts import require
 from ..corpora import read_jsonl
+from ..errors import CourseError
 from ..parameter_budgeting import device_name
 from ..profiles import Profile
 from ..progress import say, track
@@ -100,15 +101,23 @@ def evaluate(
     """Let every model of the profile answer the evaluation and the demonstration questions, or the ``chosen`` ones
     (name -> folder of a model or adapter). Writes to ``merge_and_chat/scoreboard``, or to ``out``: ``answers.jsonl``,
     one line a model and question, ``scoreboard.json``, and the files of ``board.write``. Raises CourseError where a
-    folder holds no model, or the profile's tokenizer or corpora are missing."""
+    folder holds no model, the profile's tokenizer or corpora are missing, or ``out`` has other models' board (unless
+    ``force``)."""
     weights = {name: _weights(folder) for name, folder in (chosen or {}).items()}
     rows = [(name, path, learned_to_chat(path)) for name, path in (chosen or {}).items()] or models(profile)
     read = [profile.evaluation, profile.demo_questions, require(profile, "deduplication")]
     require(profile, "tokenizer_pruning")
+    old = artifacts.read_manifest(out) if out else None
+    if old and old.settings.get("chosen", weights).keys() != weights.keys() and not force:
+        place = artifacts.shown(out)
+        raise CourseError(f"{place} holds the board of other models: name another place, or write over it with --force")
 
     def make(folder: Path) -> dict:
         exam, demo = list(read_jsonl(profile.evaluation)), list(read_jsonl(profile.demo_questions))
         texts, found, scores = board.held_out(profile), {}, {}
+        for _, path, _ in rows:  # one that cannot answer says so before the others are asked
+            if path:
+                generation.load(path)
         with (folder / "answers.jsonl").open("w", encoding="utf-8") as file:
             for name, path, chat in track(rows, "asking the models", len(rows)):
                 model, tokenizer = generation.load(path) if path else _untrained(profile)

@@ -51,15 +51,15 @@ class Pane:
 
     def ask(self, loaded: tuple, question: str, system: str, settings: dict) -> Iterator[str]:
         """-> what to say below the conversation, with each piece of the answer; another system turn begins anew."""
-        if self.talk is None or self.talk.system != system:
-            self.talk, self.shown = Conversation(*loaded, system=system), []
-        talk = self.talk
+        same = self.talk is not None and self.talk.system == system
+        talk = self.talk if same else Conversation(*loaded, system=system)
         (talk.model, talk.tokenizer), talk.settings = loaded, settings
         said = {"role": "assistant", "content": ""}
         with closing(talk.ask(question)) as pieces:
             for i, piece in enumerate(pieces):
-                if i == 0:
-                    self.shown += [{"role": "user", "content": escape(question)}, said]
+                if i == 0:  # a question that is refused changes nothing
+                    shown = [*(self.shown if same else ()), {"role": "user", "content": escape(question)}, said]
+                    self.talk, self.shown = talk, shown
                 said["content"] += escape(piece)  # what looks like a tag is text
                 yield ""
         if talk.forgotten:
@@ -79,6 +79,7 @@ class Page:
 
     def run(self) -> None:
         """Serve until Ctrl-C."""
+        self.models[next(iter(self.models.folders))]  # with all that it imports: a Stop comes through from the start
         os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
         import fastapi
         import gradio
