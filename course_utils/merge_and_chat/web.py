@@ -68,7 +68,7 @@ class Pane:
 
 class Page:
     """The page, with the first of the models chosen. ``system`` and ``settings`` stand in it to begin with. Raises
-    CourseError where Gradio is missing or the port cannot be had."""
+    CourseError where Gradio is missing, the port cannot be had, or that model cannot be loaded."""
 
     def __init__(self, folders: dict[str, Path], port: int, *, system: str = "", **settings):
         if not importlib.util.find_spec("gradio"):
@@ -76,10 +76,10 @@ class Page:
         self.models, self.system, self.settings = Models(folders), system, settings
         self.socket = listen(port)
         self.url = f"http://{HOST}:{self.socket.getsockname()[1]}"
+        self.models[next(iter(folders))]  # with all that it imports: from the first question on a Stop comes through
 
     def run(self) -> None:
         """Serve until Ctrl-C."""
-        self.models[next(iter(self.models.folders))]  # with all that it imports: a Stop comes through from the start
         os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
         import fastapi
         import gradio
