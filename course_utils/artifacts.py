@@ -26,9 +26,10 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from contextvars import ContextVar
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cache
 from pathlib import Path
+from typing import get_origin
 
 from rich.filesize import decimal
 
@@ -116,10 +117,11 @@ def asking() -> Iterator[None]:
 
 def read_manifest(folder: Path) -> Manifest | None:
     """The manifest of a finished stage, or None if the folder does not hold one."""
-    try:
-        return Manifest(**json.loads((folder / MANIFEST).read_text(encoding="utf-8")))
-    except (FileNotFoundError, NotADirectoryError, ValueError, TypeError):
-        return None
+    with suppress(FileNotFoundError, NotADirectoryError, ValueError, TypeError):
+        found = Manifest(**json.loads((folder / MANIFEST).read_text(encoding="utf-8")))
+        if all(isinstance(getattr(found, one.name), get_origin(one.type) or one.type) for one in fields(found)):
+            return found
+    return None
 
 
 def write_json(path: Path, value: object) -> None:

@@ -96,6 +96,10 @@ def test_a_finished_stage_leaves_a_manifest_with_settings_inputs_outputs_and_sum
     assert list(manifest.outputs) == ["answer.txt"]
     assert manifest.summary == {"answers": 1}
     assert artifacts.read_manifest(tmp_path / "out") == manifest
+    told = json.loads((tmp_path / "out/manifest.json").read_text())
+    for name in told:
+        artifacts.write_json(tmp_path / "out/manifest.json", told | {name: None})
+        assert artifacts.read_manifest(tmp_path / "out") is None, f"{name} is of another type"
 
 
 def test_a_finished_stage_is_not_run_again_until_input_or_settings_change(tmp_path, source):

@@ -150,7 +150,10 @@ def test_a_board_is_of_the_models_that_were_named(few, walked, tiny, tmp_path, c
     assert all(text.count(f"| {name} |") == 7 for name in found["models"]) and "only read, new wording (n=2)" in text
     assert (out / "board.png").read_bytes().startswith(b"\x89PNG")
     before = [row for row in evaluation.read_answers(out) if row["model"] == "foreign"]
-    evaluation.evaluate(few, {"foreign": tmp_path / "foreign"}, out)
+    with pytest.raises(CourseError, match="out holds the board of other models"):
+        evaluation.evaluate(few, {"foreign": tmp_path / "foreign"}, out)
+    assert board.read(out) == found
+    evaluation.evaluate(few, {"foreign": tmp_path / "foreign"}, out, force=True)
     assert evaluation.read_answers(out) == before, "greedy, whatever its generation_config.json says"
     (tmp_path / "foreign/chat_template.jinja").write_text("{{ messages[-1]['content'] }}")
     evaluation.evaluate(few, {"foreign": tmp_path / "foreign"}, out)

@@ -268,6 +268,16 @@ def test_a_file_with_no_question_with_half_a_character_and_with_a_strange_role(f
     assert "甲\ufffd" in (tmp_path / "half.jsonl").read_text("utf-8")
 
 
+def test_a_conversation_has_one_system_turn_its_own_before_the_commands(folder, tmp_path):
+    path, own, asks = tmp_path / "a.jsonl", {"role": "system", "content": "甲"}, {"role": "user", "content": "乙？"}
+    chats = [own, asks], [asks], [asks, own], [asks, own, asks]
+    path.write_text("".join(json.dumps({"messages": turns}) + "\n" for turns in chats))
+    counts = generate_file(folder, path, tmp_path / "b.jsonl", system="丙", max_new_tokens=2)
+    first, second = map(json.loads, (tmp_path / "b.jsonl").read_text("utf-8").splitlines()[:2])
+    assert first["messages"] == [own, asks] and counts == {"answers": 2, "errors": 2}
+    assert second["messages"] == [{"role": "system", "content": "丙"}, asks]
+
+
 def test_answers_take_no_place_of_questions_of_a_folder_or_of_another_run(folder, tmp_path):
     path, out = tmp_path / "questions.txt", tmp_path / "answers.jsonl"
     path.write_text(QUESTION, encoding="utf-8")

@@ -1,8 +1,11 @@
 """Right answers are counted right, wrong ones wrong."""
 
+import json
+
 import pytest
 
-from course_utils.merge_and_chat.evaluation import declines, is_right, score
+from course_utils.errors import CourseError
+from course_utils.merge_and_chat.evaluation import declines, is_right, read_exam, score
 
 
 def question(answers: list[str], needed: int = 1, **more: str) -> dict:
@@ -64,6 +67,23 @@ def test_who_does_not_know_is_right_about_the_unknown_alone():
     assert is_right("我不知道云溪市。", question(["我不知道"], fact="unknown"))
     assert not is_right("云溪市属于四川省。", question(["我不知道"], fact="unknown"))
     assert not is_right("我不知道四川省。", question(["四川省"], fact="seen"))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"answers": "京"}, {"answers": [""]}, {"needed": 2}, {"needed": 0}, {"question": " "}, {"domain": None},
+        {"fact": "heard"}, {"phrasing": "shouted"}, {"history": [1]}, {"group": ["a"]}, {"entity": 3},
+    ],
+)  # fmt: skip
+def test_a_row_that_cannot_be_asked_or_marked_is_one_line_with_its_place(tmp_path, wrong):
+    right = question(["京"], question="简称？", domain="common", fact="seen", phrasing="new")
+    rows = right, right | wrong
+    (tmp_path / "exam.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows[:1]), encoding="utf-8")
+    assert [row["question"] for row in read_exam(tmp_path / "exam.jsonl")] == ["简称？"]
+    (tmp_path / "exam.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    with pytest.raises(CourseError, match="exam.jsonl:2"):
+        read_exam(tmp_path / "exam.jsonl")
 
 
 def test_a_score_is_the_share_of_right_answers_in_each_split():

@@ -43,6 +43,16 @@ def test_a_batch_gives_the_answers_of_single_questions_in_the_asked_order(model_
     assert together == alone
 
 
+def test_answers_in_a_batch_go_on_to_the_last_position_of_each(model_and_tokenizer):
+    """Of a model that has no more positions than it learned, where a Llama would turn further."""
+    tokenizer = model_and_tokenizer[1]
+    shape = {"n_positions": 24, "n_embd": 16, "n_layer": 1, "n_head": 2, "vocab_size": len(tokenizer)}
+    model = transformers.GPT2LMHeadModel(transformers.GPT2Config(**shape)).eval()
+    how = {"chat": False, "max_new_tokens": 20}
+    answers = merge_and_chat.answer(model, tokenizer, QUESTIONS, **how)
+    assert answers == [merge_and_chat.answer(model, tokenizer, [q], **how)[0] for q in QUESTIONS]
+
+
 def test_a_streamed_answer_is_the_greedy_answer(model_and_tokenizer):
     streamed = "".join(merge_and_chat.stream_answer(*model_and_tokenizer, QUESTIONS[0]))
     assert streamed.strip() == merge_and_chat.answer(*model_and_tokenizer, QUESTIONS[:1])[0]

@@ -37,6 +37,10 @@ def test_a_pane_remembers_shows_marks_as_text_and_begins_anew_under_another_syst
     with pytest.raises(CourseError, match="too long"):
         list(pane.ask(loaded, "长" * 600, "", settings))
     assert len(pane.shown) == 84
+    for system, wrong in (("长" * 600, {}), ("你是医生。", {"temperature": -1.0})):
+        with pytest.raises(CourseError):
+            list(pane.ask(loaded, "丙", system, settings | wrong))
+    assert len(pane.shown) == 84 and not pane.talk.system, "a system turn that is refused ends no conversation"
     list(pane.ask(loaded, "丙", "你是医生。", settings))
     assert len(pane.shown) == 2 and pane.talk.turns[0] == {"role": "system", "content": "你是医生。"}
 

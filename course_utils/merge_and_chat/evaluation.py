@@ -15,11 +15,13 @@ from pathlib import Path
 
 from .. import artifacts
 from ..artifacts import require
-from ..corpora import read_jsonl
+from ..corpora import read_jsonl, reading
+from ..errors import CourseError
 from ..parameter_budgeting import device_name
 from ..profiles import Profile
 from ..progress import say, track
 from ..tokenizer_pruning import load_tokenizer
+from ..training.full_vs_lora_sft import turns_of
 from ..training.pretraining import make_model
 from . import board, generation
 
@@ -70,6 +72,26 @@ def is_right(answer: str, question: dict) -> bool:
     return named >= question["needed"]
 
 
+def read_exam(path: Path) -> list[dict]:
+    """The questions of an exam. Raises CourseError, with file and line, for one that cannot be asked, marked, or shown
+    on the board."""
+    if not (rows := list(reading.read_as(path, _examined))):
+        raise CourseError(f"{artifacts.shown(path)} has no question")
+    return rows
+
+
+def _examined(row: dict, place: str) -> dict:
+    answers, needed = row.get("answers"), row.get("needed")
+    if not isinstance(answers, list) or not all(isinstance(text, str) and text for text in answers):
+        raise reading.Unusable("`answers` is no list of texts")
+    if type(needed) is not int or not 1 <= needed <= len(answers):
+        raise reading.Unusable("`needed` is no number from 1 to that of the answers")
+    if not all(reading.string(row, name).strip() for name in ("question", "domain")) or _kind(row) not in TITLES:
+        raise reading.Unusable("needs a question, a domain, and a fact and a phrasing that the board has")
+    texts = {name: reading.string(row, name) for name in ("entity", "group")}
+    return {**row, **texts, "history": turns_of({"messages": row.get("history", [])})}
+
+
 def declines(answer: str) -> bool:
     """Whether an answer says that the model does not know."""
     return bool(DECLINES.search(answer))
@@ -100,20 +122,31 @@ def evaluate(
     """Let every model of the profile answer the evaluation and the demonstration questions, or the ``chosen`` ones
     (name -> folder of a model or adapter). Writes to ``merge_and_chat/scoreboard``, or to ``out``: ``answers.jsonl``,
     one line a model and question, ``scoreboard.json``, and the files of ``board.write``. Raises CourseError where a
-    folder holds no model, or the profile's tokenizer or corpora are missing."""
+    folder holds no model, the profile's tokenizer or corpora are missing, or ``out`` has other models' board (unless
+    ``force``)."""
     weights = {name: _weights(folder) for name, folder in (chosen or {}).items()}
     rows = [(name, path, learned_to_chat(path)) for name, path in (chosen or {}).items()] or models(profile)
     read = [profile.evaluation, profile.demo_questions, require(profile, "deduplication")]
     require(profile, "tokenizer_pruning")
+    old = artifacts.read_manifest(out) if out else None
+    if old and old.settings.get("chosen", weights).keys() != weights.keys() and not force:
+        place = artifacts.shown(out)
+        raise CourseError(f"{place} holds the board of other models: name another place, or write over it with --force")
 
     def make(folder: Path) -> dict:
-        exam, demo = list(read_jsonl(profile.evaluation)), list(read_jsonl(profile.demo_questions))
+        exam, demo = read_exam(profile.evaluation), list(read_jsonl(profile.demo_questions))
         texts, found, scores = board.held_out(profile), {}, {}
+        for _, path, _ in rows:  # one that cannot answer says so before the others are asked
+            if path:
+                generation.load(path)
         with (folder / "answers.jsonl").open("w", encoding="utf-8") as file:
             for name, path, chat in track(rows, "asking the models", len(rows)):
                 model, tokenizer = generation.load(path) if path else _untrained(profile)
                 how = {"chat": chat, "max_new_tokens": ANSWER_TOKENS if chat and path else 24}
-                answers, manner = board.examine(model, tokenizer, exam + demo, **how, **GREEDY)
+                try:
+                    answers, manner = board.examine(model, tokenizer, exam + demo, **how, **GREEDY)
+                except CourseError as problem:
+                    raise CourseError(f"{name}: {problem}") from problem
                 right = {split: board.share(of) for split, of in marks(exam, answers[: len(exam)]).items()}
                 scores[name] = {split: figure["share"] for split, figure in right.items()}
                 foretold = board.foretell(model, tokenizer, texts, profile.pretraining.block_size)
@@ -121,7 +154,7 @@ def evaluate(
                     f"{domain} {board.QUESTIONS}": {
                         title: right[split] for kind, title in TITLES.items() if (split := f"{domain} {kind}") in right
                     }
-                    for domain in profile.instructions
+                    for domain in dict.fromkeys(row["domain"] for row in exam)
                 } | {"answers": manner, "held-out text": foretold}
                 shown = name if chat or not chosen else f"{name} (asked as base)"
                 read_from = weights.get(name) or (_weights(path) if path else {})
@@ -133,7 +166,8 @@ def evaluate(
         artifacts.write_json(folder / "scoreboard.json", scores)
         board.write(folder, {"questions": len(exam), "sha256": artifacts.digest(profile.evaluation)}, found)
         tuned = [name for name in scores if not chosen and ("full" in name or "LoRA" in name)]
-        return {name: scores[name][f"{name.split()[0]} pretrain_only everyday"] for name in tuned}
+        asked = {name: f"{name.split()[0]} pretrain_only everyday" for name in tuned}
+        return {name: scores[name][split] for name, split in asked.items() if split in scores[name]}
 
     return artifacts.build(
         out or profile.dir("merge_and_chat", "scoreboard"), make,
@@ -165,17 +199,21 @@ def marks(questions: list[dict], answers: list[str]) -> dict[str, list[bool]]:
     what could be known)."""
     right, groups, declined = defaultdict(list), defaultdict(list), defaultdict(list)
     for question, answer in zip(questions, answers, strict=True):
-        domain, fact, phrasing = question["domain"], question["fact"], question["phrasing"]
-        mark = is_right(answer, question)
-        kind = f"{fact} {phrasing}" if (fact, phrasing) in SPLITS else phrasing if phrasing in OTHER_SPLITS else fact
-        right[f"{domain} {kind}"].append(mark)
+        domain, mark = question["domain"], is_right(answer, question)
+        right[f"{domain} {_kind(question)}"].append(mark)
         if question.get("group"):
             groups[f"{domain} stable", question["group"]].append(mark)
-        if fact in FACT_NAMES:
+        if question["fact"] in FACT_NAMES:
             declined[f"{domain} declined"].append(declines(answer))
     for (key, _), found in groups.items():
         right[key].append(all(found))
     return right | declined
+
+
+def _kind(question: dict) -> str:
+    """The split of a question, without its domain."""
+    fact, phrasing = reading.string(question, "fact"), reading.string(question, "phrasing")
+    return f"{fact} {phrasing}" if (fact, phrasing) in SPLITS else phrasing if phrasing in OTHER_SPLITS else fact
 
 
 def read_board(folder: Path) -> dict[str, dict[str, float]]:

@@ -10,7 +10,6 @@ makes it. Cost: the model twice in memory, and a disk's time.
 """
 
 import json
-import os
 import re
 from collections.abc import Iterator
 from contextlib import suppress
@@ -46,8 +45,6 @@ def export_gguf(folder: Path, out: Path, *, dtype: str = "f32", force: bool = Fa
     modelfile, name = out.with_name("Modelfile"), artifacts.shown(folder)
     if dtype not in DTYPES:
         raise CourseError(f"unknown dtype {dtype!r}: choose {' or '.join(DTYPES)}")
-    artifacts.check_new(out, force)
-    artifacts.check_new(modelfile, force)
     model, tokenizer = load_whole(folder)
     fields, tensors = hyperparameters(model.config, name), {}
     for key, array, heads in weights(model, name):
@@ -57,20 +54,22 @@ def export_gguf(folder: Path, out: Path, *, dtype: str = "f32", force: bool = Fa
     told = _modelfile(out.name, template, model, tokenizer)  # before anything is written: it may refuse
     if len(vocabulary) != model.config.vocab_size:
         raise CourseError(f"{name}: {len(vocabulary):,} pieces for {model.config.vocab_size:,} rows of the vocabulary")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    partial = out.with_name(f".{out.name}.{os.getpid()}.partial")
-    try:
+    partial = out.with_name(f".{out.name}.partial")
+    with artifacts.lock(out):
+        artifacts.check_new(out, force)
+        artifacts.check_new(modelfile, force)
         writer = gguf.GGUFWriter(partial, "llama")
         writer.add_name(folder.resolve().name)
         writer.add_file_type(gguf.LlamaFileType.ALL_F32 if dtype == "f32" else gguf.LlamaFileType.MOSTLY_F16)
-        _write(writer, fields, tensors, tokenizer, vocabulary)
-        if not is_same(partial, model, vocabulary):
-            raise CourseError(f"{name}: the file reads back otherwise than it was written: nothing was kept; try again")
-        artifacts.sync(partial)
-        partial.replace(out)
-    finally:
-        partial.unlink(missing_ok=True)
-    artifacts.write_text(modelfile, told)
+        try:
+            _write(writer, fields, tensors, tokenizer, vocabulary)
+            if not is_same(partial, model, vocabulary):
+                raise CourseError(f"{name}: the file reads back otherwise than it was written: it was not kept")
+            artifacts.sync(partial)
+            partial.replace(out)
+        finally:
+            partial.unlink(missing_ok=True)
+        artifacts.write_text(modelfile, told)
     return {"tensors": len(tensors), "pieces": len(vocabulary), "bytes": out.stat().st_size}
 
 

@@ -193,14 +193,14 @@ def answer_with_ids(
     sampling, prompts = Sampling.of(model, **settings), prompt_ids(tokenizer, questions, chat)
     limits = [room(model, prompt, sampling) for prompt in prompts]
     order, answers = sorted(range(len(prompts)), key=lambda i: len(prompts[i])), [[]] * len(prompts)
-    for start in range(0, len(order), batch_size):
-        rows = order[start : start + batch_size]
+    while order:
+        limit = limits[order[0]]
+        rows = [i for i in order[:batch_size] if limits[i] == limit]  # none goes on beyond the model's positions
+        del order[: len(rows)]
         batch = _batch(model, tokenizer, [prompts[i] for i in rows])
-        longest = max(limits[i] for i in rows)
         with _drawing(model, sampling):
-            ids = model.generate(**batch, **sampling.options, max_new_tokens=longest)[:, batch["input_ids"].shape[1] :]
-        for i, row in zip(rows, ids.tolist(), strict=True):  # each is cut where it would have ended alone
-            row = row[: limits[i]]
+            ids = model.generate(**batch, **sampling.options, max_new_tokens=limit)[:, batch["input_ids"].shape[1] :]
+        for i, row in zip(rows, ids.tolist(), strict=True):
             end = row.index(tokenizer.eos_token_id) + 1 if tokenizer.eos_token_id in row else len(row)
             answers[i] = row[:end]
     return [(tokenizer.decode(ids, skip_special_tokens=True).strip(), ids) for ids in answers]

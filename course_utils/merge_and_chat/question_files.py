@@ -32,8 +32,10 @@ def asked_in(row: dict, place: str) -> dict:
         turns = conversation(f"{question}\n{given}" if given else question)
     while turns and turns[-1]["role"] == "assistant":
         turns.pop()
-    if not turns or not turns[-1]["content"].strip():
+    if not turns or turns[-1]["role"] == "system" or not turns[-1]["content"].strip():
         raise reading.Unusable("an empty question")
+    if "system" in [turn["role"] for turn in turns[1:]]:
+        raise reading.Unusable("a system turn that is not the first")
     return {"messages": turns}
 
 
@@ -81,7 +83,8 @@ def generate_file(
 
 def _asked(row, place: str, system: str, model, tokenizer, sampling: Sampling) -> dict:
     try:
-        turns = system_turn(system) + reading.usable(row, asked_in, place)["messages"]
+        turns = reading.usable(row, asked_in, place)["messages"]
+        turns = turns if turns[0]["role"] == "system" else system_turn(system) + turns
         room(model, prompt_ids(tokenizer, [turns], True)[0], sampling)
     except (reading.Unusable, CourseError) as problem:
         return {"error": str(problem), "place": place}

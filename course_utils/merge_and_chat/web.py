@@ -51,15 +51,15 @@ class Pane:
 
     def ask(self, loaded: tuple, question: str, system: str, settings: dict) -> Iterator[str]:
         """-> what to say below the conversation, with each piece of the answer; another system turn begins anew."""
-        if self.talk is None or self.talk.system != system:
-            self.talk, self.shown = Conversation(*loaded, system=system), []
-        talk = self.talk
+        same = self.talk is not None and self.talk.system == system
+        talk = self.talk if same else Conversation(*loaded, system=system)
         (talk.model, talk.tokenizer), talk.settings = loaded, settings
         said = {"role": "assistant", "content": ""}
         with closing(talk.ask(question)) as pieces:
             for i, piece in enumerate(pieces):
-                if i == 0:
-                    self.shown += [{"role": "user", "content": escape(question)}, said]
+                if i == 0:  # a question that is refused changes nothing
+                    shown = [*(self.shown if same else ()), {"role": "user", "content": escape(question)}, said]
+                    self.talk, self.shown = talk, shown
                 said["content"] += escape(piece)  # what looks like a tag is text
                 yield ""
         if talk.forgotten:
@@ -68,7 +68,7 @@ class Pane:
 
 class Page:
     """The page, with the first of the models chosen. ``system`` and ``settings`` stand in it to begin with. Raises
-    CourseError where Gradio is missing or the port cannot be had."""
+    CourseError where Gradio is missing, the port cannot be had, or that model cannot be loaded."""
 
     def __init__(self, folders: dict[str, Path], port: int, *, system: str = "", **settings):
         if not importlib.util.find_spec("gradio"):
@@ -76,6 +76,7 @@ class Page:
         self.models, self.system, self.settings = Models(folders), system, settings
         self.socket = listen(port)
         self.url = f"http://{HOST}:{self.socket.getsockname()[1]}"
+        self.models[next(iter(folders))]  # with all that it imports: from the first question on a Stop comes through
 
     def run(self) -> None:
         """Serve until Ctrl-C."""
