@@ -6,6 +6,7 @@ import tomllib
 
 import pytest
 import yaml
+from ipykernel.kernelspec import get_kernel_dict
 from packaging.requirements import Requirement
 
 from course_utils import profiles, steps
@@ -78,6 +79,13 @@ def test_every_profile_loads_and_names_a_known_device():
 def test_an_unknown_profile_lists_the_known():
     with pytest.raises(CourseError, match="cpu-mini, gpu-6gb, colab-t4"):
         profiles.load("laptop")
+
+
+def test_jupyterlab_finds_nothing_to_write_into_a_notebook_that_it_opens():
+    kernel = get_kernel_dict()
+    for path in (REPOSITORY / "notebooks").glob("*.ipynb"):
+        told = json.loads(path.read_text(encoding="utf-8"))["metadata"]["kernelspec"]
+        assert told == {"name": "python3", "display_name": kernel["display_name"], "language": kernel["language"]}
 
 
 def test_the_notebooks_are_those_that_steps_names():
