@@ -29,14 +29,14 @@ def bound(statement: ast.stmt) -> set[str]:
 
 
 def solved(exercise: str, solution: str) -> str:
-    """The exercise with the solution in place of the statements that bind the same names."""
+    """The exercise with the solution in place of the statements that bind the same names, without marked calls."""
     new = set().union(*map(bound, ast.parse(solution).body))
     kept, lines, written = [], exercise.splitlines(), False
     for statement in ast.parse(exercise).body:
         if bound(statement) & new:
             kept += [] if written else [solution]
             written = True
-        else:
+        elif not (isinstance(statement, ast.Expr) and "# ←" in lines[statement.end_lineno - 1]):
             kept += lines[statement.lineno - 1 : statement.end_lineno]
     assert written, "the solution says what the exercise asks for"
     return "\n".join(kept)
@@ -47,6 +47,9 @@ def test_a_solution_takes_the_place_of_what_it_defines():
     assert (
         solved(exercise, "def f(x):\n    return 2 * x\n")
         == "before = 1\ndef f(x):\n    return 2 * x\n\ncheck(f(before))"
+    )
+    assert (
+        solved(f"a = [1]\na.clear()    {IMPROVE}\na.pop()  # ← or this\ncheck(a)", "a = [2]\n") == "a = [2]\n\ncheck(a)"
     )
 
 
