@@ -45,6 +45,8 @@ def export_gguf(folder: Path, out: Path, *, dtype: str = "f32", force: bool = Fa
     modelfile, name = out.with_name("Modelfile"), artifacts.shown(folder)
     if dtype not in DTYPES:
         raise CourseError(f"unknown dtype {dtype!r}: choose {' or '.join(DTYPES)}")
+    for path in (out, modelfile):
+        artifacts.check_new(path, force)
     model, tokenizer = load_whole(folder)
     fields, tensors = hyperparameters(model.config, name), {}
     for key, array, heads in weights(model, name):
@@ -56,8 +58,8 @@ def export_gguf(folder: Path, out: Path, *, dtype: str = "f32", force: bool = Fa
         raise CourseError(f"{name}: {len(vocabulary):,} pieces for {model.config.vocab_size:,} rows of the vocabulary")
     partial = out.with_name(f".{out.name}.partial")
     with artifacts.lock(out):
-        artifacts.check_new(out, force)
-        artifacts.check_new(modelfile, force)
+        for path in (out, modelfile):  # once more: another run may have written them meanwhile
+            artifacts.check_new(path, force)
         writer = gguf.GGUFWriter(partial, "llama")
         writer.add_name(folder.resolve().name)
         writer.add_file_type(gguf.LlamaFileType.ALL_F32 if dtype == "f32" else gguf.LlamaFileType.MOSTLY_F16)

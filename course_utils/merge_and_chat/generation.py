@@ -194,7 +194,7 @@ def answer_with_ids(
     limits = [room(model, prompt, sampling) for prompt in prompts]
     order, answers = sorted(range(len(prompts)), key=lambda i: len(prompts[i])), [[]] * len(prompts)
     while order:
-        limit = limits[order[0]]
+        limit = limits[order[0]]  # the longer the prompt, the less room: those of one limit stand together
         rows = [i for i in order[:batch_size] if limits[i] == limit]  # none goes on beyond the model's positions
         del order[: len(rows)]
         batch = _batch(model, tokenizer, [prompts[i] for i in rows])

@@ -34,8 +34,6 @@ def asked_in(row: dict, place: str) -> dict:
         turns.pop()
     if not turns or turns[-1]["role"] == "system" or not turns[-1]["content"].strip():
         raise reading.Unusable("an empty question")
-    if "system" in [turn["role"] for turn in turns[1:]]:
-        raise reading.Unusable("a system turn that is not the first")
     return {"messages": turns}
 
 

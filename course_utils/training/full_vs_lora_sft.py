@@ -59,14 +59,18 @@ def messages(row: dict, place: str) -> dict[str, str]:
 
 
 def turns_of(row: dict) -> list[dict] | None:
-    """The turns of a row that holds a conversation. Raises reading.Unusable where they are none."""
+    """The turns of a row that holds a conversation. Raises reading.Unusable where they are none, or where a system turn
+    is not the first."""
     name = next((name for name in NAMES if name in row), None)
     if name is None:
         return None
     if not isinstance(row[name], list) or not all(isinstance(turn, dict) for turn in row[name]):
         raise reading.Unusable(f"`{name}` is no list of objects")
     pairs = [[reading.string(turn, key) for key in NAMES[name]] for turn in row[name]]
-    return [{"role": SHAREGPT.get(role, role), "content": content} for role, content in pairs]
+    turns = [{"role": SHAREGPT.get(role, role), "content": content} for role, content in pairs]
+    if "system" in [turn["role"] for turn in turns[1:]]:
+        raise reading.Unusable("a system turn that is not the first")
+    return turns
 
 
 def _check(turns: list[dict]) -> None:
@@ -74,8 +78,6 @@ def _check(turns: list[dict]) -> None:
     roles = [turn["role"] for turn in turns]
     if strange := next((role for role in roles if role not in ROLES), None):
         raise reading.Unusable(f"{strange!r} is no role: {', '.join(ROLES)}")
-    if "system" in roles[1:]:
-        raise reading.Unusable("a system turn that is not the first")
     if "assistant" not in roles:
         raise reading.Unusable("no turn of the assistant")
     if any(after == "assistant" and before != "user" for before, after in pairwise(["", *roles])):
