@@ -49,8 +49,10 @@ RETELLINGS = (
 )  # fmt: skip
 # Of what is told under such a title. What fine-tuning asks about stands in quizzes and in fine-tuning, too.
 PARTS = {True: ("", "（二）", "（三）", "（四）"), False: ("", "（二）")}  # only read? -> parts
-# What it is and where, comes first in a sentence that tells all.
-FIRST = ("definition", "class", "family", "region", "province", "era", "occupation", "cuisine", "symptoms", "causes")
+# In a sentence that tells all, what it is and where comes first; what belongs together stands together.
+FIRST = ("definition", "class", "family", "region", "province", "era", "occupation", "cuisine", "symptoms", "causes",
+         "abbr", "capital", "nickname", "river", "birth", "birthplace", "death", "origin", "place", "range", "habitat", "food",
+         "department", "treatments", "medicines", "diet_good", "diet_avoid", "prevention")  # fmt: skip
 BIRTH = {"birth", "birthplace"}  # told before a death
 FEWEST = 3  # facts of a retelling: shorter ones would be alike
 RETOLD_SHARE = {True: 0.65, False: 0.5}  # only read? -> of an entity's facts, in each of its retellings
@@ -136,7 +138,7 @@ def told_together(one: Fact, other: Fact, template: str) -> str:
 
 def asked_and_answered(fact: Fact, voice: int) -> str:
     """Popular science asks what it is about to tell."""
-    templates = [q for q in fact.fitting(fact.relation.questions) if q.endswith("？") and not SPOKEN.search(q)]
+    templates = [q for q in fact.askable() if q.endswith("？") and not SPOKEN.search(q)]
     return fact.tell(templates, voice) + fact.answer(number("answers", voice, *fact.key))
 
 

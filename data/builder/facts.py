@@ -162,6 +162,13 @@ class Fact:
         unfit += [words] * (not self.value.endswith(end))
         return [text for text in templates if not any(re.search(word, text) for word in unfit)] or list(templates)
 
+    def askable(self) -> list[str]:
+        """The trained questions that suit it: nobody asks what a poem has contributed."""
+        texts = self.fitting(self.relation.questions)
+        if self.relation.column == "works" and self.value.endswith("》"):
+            return [text for text in texts if not re.search("贡献|功绩|(?<!代表作或)成果", text)]
+        return texts
+
     def answer(self, variant: int = 0) -> str:
         return self.relation.answers[variant % len(self.relation.answers)].format(**self.wordings())
 
