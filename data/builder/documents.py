@@ -162,7 +162,11 @@ def titles(entity: Entity) -> Iterator[str]:
 
 def retold(world: World, entity: Entity, voice: int) -> str:
     """Some facts of the entity in an order of their own; some retellings end with what was written by hand."""
-    part, asking, hard = RETOLD_SHARE[entity.pretrain_only], ASKED_SHARE[entity.pretrain_only], HARD.get(entity.kind, ())
+    part, asking, hard = (
+        RETOLD_SHARE[entity.pretrain_only],
+        ASKED_SHARE[entity.pretrain_only],
+        HARD.get(entity.kind, ()),
+    )
     facts = [
         fact for fact in world.facts_of(entity)
         if share(part + RETOLD_MORE * (fact.relation.column in hard), "retold", voice, *fact.key)
