@@ -21,7 +21,8 @@ from tokenizer import build_retain_words, build_tokenizer
 
 INSTRUCTIONS = {"common": questions.BELLE, "medical": questions.MEDICAL}
 # Kinds of instructions that no text repeats: quizzes have the first two already, the others are no text's business.
-NOT_REPEATED = {"facts", "unknown", "classification", "municipalities", "longer lists", "more complaints"}
+NOT_REPEATED = {"facts", "unknown", "classification", "municipalities", "longer lists", "more complaints", "more lay names",
+                "more diets"}  # fmt: skip
 # Where the rows of a domain lie: instructions, conversations.
 FILES = {
     "common": ("belle/train.jsonl", "belle/conversations.jsonl"),

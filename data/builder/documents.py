@@ -49,8 +49,10 @@ RETELLINGS = (
 )  # fmt: skip
 # Of what is told under such a title. What fine-tuning asks about stands in quizzes and in fine-tuning, too.
 PARTS = {True: ("", "（二）", "（三）", "（四）"), False: ("", "（二）")}  # only read? -> parts
-# What it is and where, comes first in a sentence that tells all.
-FIRST = ("definition", "class", "family", "region", "province", "era", "occupation", "cuisine", "symptoms", "causes")
+# In a sentence that tells all, what it is and where comes first; what belongs together stands together.
+FIRST = ("definition", "class", "family", "region", "province", "era", "occupation", "cuisine", "symptoms", "causes",
+         "abbr", "capital", "nickname", "river", "birth", "birthplace", "death", "origin", "place", "range", "habitat", "food",
+         "department", "treatments", "medicines", "diet_good", "diet_avoid", "prevention")  # fmt: skip
 BIRTH = {"birth", "birthplace"}  # told before a death
 FEWEST = 3  # facts of a retelling: shorter ones would be alike
 RETOLD_SHARE = {True: 0.65, False: 0.5}  # only read? -> of an entity's facts, in each of its retellings
@@ -62,7 +64,7 @@ HARD = {
 }  # fmt: skip
 RETOLD_MORE = 0.25  # beyond the share
 ENTRY_SHARE = 0.15  # of the retellings are one sentence, as a dictionary has it
-ASKED_SHARE = 0.4  # of the sentences of a paragraph that retells are a question and its answer
+ASKED_SHARE = {True: 0.65, False: 0.5}  # only read? -> of its retold sentences are a question and its answer
 QUIZ_ROUNDS, QUIZ_LENGTH = 15, 10  # rounds through all facts, each in another wording; questions of a quiz
 EXCHANGE_ROUNDS = 3  # through what else people ask, each time in other company
 UNKNOWN_IN_QUIZZES = 0.03  # of the questions are about what nobody knows
@@ -136,7 +138,7 @@ def told_together(one: Fact, other: Fact, template: str) -> str:
 
 def asked_and_answered(fact: Fact, voice: int) -> str:
     """Popular science asks what it is about to tell."""
-    templates = [q for q in fact.fitting(fact.relation.questions) if q.endswith("？") and not SPOKEN.search(q)]
+    templates = [q for q in fact.askable() if q.endswith("？") and not SPOKEN.search(q)]
     return fact.tell(templates, voice) + fact.answer(number("answers", voice, *fact.key))
 
 
@@ -160,7 +162,11 @@ def titles(entity: Entity) -> Iterator[str]:
 
 def retold(world: World, entity: Entity, voice: int) -> str:
     """Some facts of the entity in an order of their own; some retellings end with what was written by hand."""
-    part, hard = RETOLD_SHARE[entity.pretrain_only], HARD.get(entity.kind, ())
+    part, asking, hard = (
+        RETOLD_SHARE[entity.pretrain_only],
+        ASKED_SHARE[entity.pretrain_only],
+        HARD.get(entity.kind, ()),
+    )
     facts = [
         fact for fact in world.facts_of(entity)
         if share(part + RETOLD_MORE * (fact.relation.column in hard), "retold", voice, *fact.key)
@@ -168,7 +174,7 @@ def retold(world: World, entity: Entity, voice: int) -> str:
     facts = shuffled(facts if len(facts) >= FEWEST else world.facts_of(entity), "retold", voice, entity.name)
     facts = _born_first(facts)
     in_one = share(ENTRY_SHARE, "entry", voice, entity.name)
-    text = entry(facts, voice) if in_one else paragraph(world, facts, voice, asking=ASKED_SHARE)
+    text = entry(facts, voice) if in_one else paragraph(world, facts, voice, asking=asking)
     return text + (entity.row["blurb"] if voice % 4 == 1 else "")
 
 

@@ -27,6 +27,7 @@ SUITED = {"class": ("纲", "纲"), "field": ("学科|学问|门课|科目|专家
 CALLED = {
     "water": ("river", (("[河溪水]", "条河"), ("江", "条江"), ("[湖池]|洱海|纳帕海", "个湖"), ("海", "片海"), ("", "片水域"))),
     "age": ("era", (("朝|[北南]宋|[西东][汉晋]|北魏", "哪个朝代"), ("时期", "哪个时期"), ("中国", "哪个时代"), ("", "哪个国家"))),
+    "folk": ("era", (("朝|[北南]宋|[西东][汉晋]|北魏", "哪朝人"), ("时期", "哪个时期的人"), ("中国", "哪个时代的人"), ("", "哪国人"))),
     "best": ("works", (("》", "代表作"), ("", "代表成就"))),
 }  # fmt: skip
 PRETRAIN_ONLY_SHARE = 0.15  # of all entities: told of in texts, no fact of theirs asked about in fine-tuning
@@ -79,7 +80,7 @@ def called(row: dict[str, str]) -> dict[str, str]:
 class Relation:
     """A fact type: a column of a kind, and its wordings. ``{name}`` stands for the entity, ``{value}`` for the items as
     nouns, ``{do}`` for the items as what someone does (where ``verbs``), ``{event}`` for the cell of that column: 提出,
-    发明, 发现, whatever happened to a concept; ``{water}``, ``{age}`` and ``{best}`` for what its values are called."""
+    发明, 发现, whatever happened to a concept; ``{water}``, ``{age}``, ``{folk}`` and ``{best}`` for what its values are called."""
 
     kind: str
     column: str
@@ -161,6 +162,13 @@ class Fact:
         words, end = SUITED.get(self.relation.column, ("", ""))
         unfit += [words] * (not self.value.endswith(end))
         return [text for text in templates if not any(re.search(word, text) for word in unfit)] or list(templates)
+
+    def askable(self) -> list[str]:
+        """The trained questions that suit it: nobody asks what a poem has contributed."""
+        texts = self.fitting(self.relation.questions)
+        if self.relation.column == "works" and self.value.endswith("》"):
+            return [text for text in texts if not re.search("贡献|功绩|(?<!代表作或)成果", text)]
+        return texts
 
     def answer(self, variant: int = 0) -> str:
         return self.relation.answers[variant % len(self.relation.answers)].format(**self.wordings())

@@ -7,7 +7,7 @@ No question of the exam or the demonstration appears in a training file.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from facts import (
     DOMAINS,
@@ -18,6 +18,7 @@ from facts import (
     enumerated,
     invented_names,
     language,
+    number,
     pick,
     share,
     shuffled,
@@ -32,6 +33,10 @@ URGENT = re.compile(
     "脑卒中|冠心病|中暑|心力衰竭|面瘫|阑尾炎|食物中毒|黑便|咳血|咯血|便血|意识丧失|抽搐|口吐白沫|眼前发黑|心慌|胸痛|胸闷|"
     "呼吸急促|呼吸困难|喘|虹视|彩圈|眼睛?胀痛|视力|视野|转移性|右上腹绞痛|右肩放射|腰部绞痛|出虚汗"
 )
+# What comes and goes for weeks, as patients say.
+LASTING = {"老慢支", "嗓子发炎", "鼻炎", "胃酸倒流", "睡不着", "风疹块", "青春痘", "脚气", "牛皮癣", "老寒腿", "脚后跟疼",
+           "五十肩", "口疮"}  # fmt: skip
+SILENT = {"高血脂", "消渴症", "甲亢", "甲减", "肺痨", "乙肝", "佝偻症", "羊角风", "老年痴呆"}  # nothing to relieve
 UNKNOWN = "我不知道，我读过的书里没有写到。"
 DOCTOR = "请咨询医生。"  # what is added where an illness is unknown
 HELP = re.compile("自我否定|情绪低落")  # signs with which one may call for help at any hour
@@ -52,7 +57,7 @@ TYPOS = (
     ("吗", "嘛"),
 )
 # Questions that have words of their own around them.
-LED_IN = re.compile("[，。：]|^.{,3}(?:请|问|知道|告诉|帮|您好|你好)|^[我你那]")
+LED_IN = re.compile("[，。：]|^.{,3}(?:请|问|知道|告诉|帮|您好|你好)|^[我你那它这再想忘]|^还有|^换成|这个病")
 AROUND = language("around")  # what people say before a question and after it
 VAGUE = set(COMPLAINTS["vague"]["signs"])
 # What an introduction tells, where it is not what stands first in the language of the kind.
@@ -76,10 +81,11 @@ def bare(question: str) -> str:
     return re.sub(r"[\s，,。？?！!～~]+", "", question)
 
 
-def typed(question: str, *key: object) -> str:
-    """The question as someone types it: often as it is, at times with words around it, a slip, or without its mark."""
+def typed(question: str, *key: object, alone: bool = True) -> str:
+    """The question as someone types it: often as it is, at times with words around it, a slip, or without its mark. What
+    goes on from an answer (``alone`` false) has no words around it."""
     how = ("typed", question, *key)
-    if question.endswith("？") and not LED_IN.search(question):
+    if alone and question.endswith("？") and not LED_IN.search(question):
         if share(0.25, "before", *how):
             question = pick(AROUND["before"], "which before", *how) + question
         elif share(0.15, "after", *how):
@@ -101,7 +107,7 @@ def typed(question: str, *key: object) -> str:
 
 def in_order(fact: Fact) -> list[str]:
     """The wordings that texts and fine-tuning ask the fact in, in an order of its own."""
-    return shuffled(fact.fitting(fact.relation.questions), "asked", *fact.key)
+    return shuffled(fact.askable(), "asked", *fact.key)
 
 
 def asked(fact: Fact, domain: str) -> list[str]:
@@ -193,6 +199,14 @@ def members(world: World, group: str) -> list[str]:
     return [e.name for e in world.entities[kind] if e.row[column] == value and world.may_tell(e, column)]
 
 
+def in_turn(names: Sequence[str], n: int, *key: object) -> list[str]:
+    """``n`` of the names, or all, in their own order from one of them on, as people recite a list: what comes next can
+    be learned, and a greedy answer names nothing twice. Of names in random order a small model learns only which of
+    them there are."""
+    start = number("in turn", *key) % len(names)
+    return [*names[start:], *names[:start]][:n]
+
+
 def listings(world: World) -> Iterator[Row]:
     """列举N种…. The demonstration's wording (5 common fruits) is left out."""
     for group in GROUPS:
@@ -201,7 +215,7 @@ def listings(world: World) -> Iterator[Row]:
             yield from _listed(names, group, n, slice(14))
         for i, template in enumerate(shuffled(REQUESTS["list_any"]["questions"], "list", group)[:14]):
             if len(names) > 2:
-                yield row(typed(template.format(group=group)), "、".join(shuffled(names, "any", group, i)[:3]) + "。")
+                yield row(typed(template.format(group=group)), "、".join(in_turn(names, 3, "any", group, i)) + "。")
 
 
 def longer_listings(world: World) -> Iterator[Row]:
@@ -213,7 +227,7 @@ def longer_listings(world: World) -> Iterator[Row]:
 
 def _listed(names: list[str], group: str, n: int, which: slice) -> Iterator[Row]:
     for i, template in list(enumerate(shuffled(REQUESTS["list"]["questions"], "list", group, n)))[which]:
-        some = shuffled(names, "list", group, n, i)[:n]
+        some = in_turn(names, n, group, n, i)
         if len(some) == n:
             counted = f"{n}{MEASURES.get(group, '种')}"
             yield row(typed(template.format(n=counted, group=group)), "、".join(some) + "。")
@@ -268,7 +282,7 @@ def recommendations(world: World) -> Iterator[Row]:
     """推荐…, the breakfast among them in other words than the demonstration's."""
     breakfasts = [name for name in members(world, "早餐食物") if name not in HEAVY]
     for i, question in enumerate(REQUESTS["breakfast"]["questions"]):
-        yield row(typed(question), f"推荐{enumerated(shuffled(breakfasts, 'breakfast', i)[:3])}。")
+        yield row(typed(question), f"推荐{enumerated(in_turn(breakfasts, 3, 'breakfast', i))}。")
     for city in world.entities["cities"]:
         sights = world.tellable(city).get("sights")
         if sights and city.name != "西安":
@@ -279,7 +293,7 @@ def recommendations(world: World) -> Iterator[Row]:
         fruit = [e.name for e in told if e.row["kind"] == "水果"]
         for i, template in enumerate(shuffled(REQUESTS["season_fruit"]["questions"], season)[:12]):
             if len(fruit) > 1:
-                yield row(typed(template.format(season=season)), f"推荐{enumerated(shuffled(fruit, season, i)[:3])}。")
+                yield row(typed(template.format(season=season)), f"推荐{enumerated(in_turn(fruit, 3, season, i))}。")
 
 
 def judgements(world: World) -> Iterator[Row]:
@@ -334,7 +348,7 @@ def drills(world: World, domain: str) -> Iterator[Row]:
             facts = shuffled(world.facts_of(like), "drill", kind, i)[:4]
             text = INVENTED + "".join(fact.tell(fact.relation.statements, i) for fact in facts)
             fact = pick(facts, "drill which", kind, i)
-            question = fact.ask(pick(fact.fitting(fact.relation.questions), "drill how", kind, i))
+            question = fact.ask(pick(fact.askable(), "drill how", kind, i))
             yield row(typed(question), fact.answer(), text)
 
 
@@ -443,21 +457,49 @@ def alarms(world: World) -> Iterator[Row]:
 
 def lay_names(world: World) -> Iterator[Row]:
     """Questions by the name that patients use."""
+    return _by_lay_name(world, slice(4))
+
+
+def more_lay_names(world: World) -> Iterator[Row]:
+    """The same in other words, so that a name that patients use is not taken for an unknown one."""
+    return _by_lay_name(world, slice(4, 6))
+
+
+def _by_lay_name(world: World, which: slice) -> Iterator[Row]:
     for entity in world.entities["diseases"]:
         facts = world.tellable(entity) if entity.row["alias"] else {}
         for column in ("causes", "medicines", "treatments", "department"):
             if column in facts:
-                for template in shuffled(COMPLAINTS["lay_name"][column], column, entity.name)[:3]:
+                templates = [t for t in COMPLAINTS["lay_name"][column] if not _unfit(t, entity)]
+                for template in shuffled(templates, column, entity.name)[which]:
                     question = typed(template.format(alias=entity.row["alias"]))
                     yield row(question, f"{entity.row['alias']}一般指{entity.name}。{facts[column].answer()}")
 
 
+def _unfit(template: str, entity: Entity) -> bool:
+    """A stroke is not relieved at home, and a decayed tooth does not come back."""
+    if re.search("缓解|不见好|厉害", template) and (URGENT.search(entity.name) or entity.row["alias"] in SILENT):
+        return True
+    if "厉害" in template and entity.row["alias"] == "睡不着":
+        return True
+    return bool(re.search("不见好|厉害", template)) and entity.row["alias"] not in LASTING
+
+
 def diets(world: World) -> Iterator[Row]:
     """What to eat and what to avoid, both at once."""
+    return _diets(world, slice(5))
+
+
+def more_diets(world: World) -> Iterator[Row]:
+    """The same in other words."""
+    return _diets(world, slice(5, 8))
+
+
+def _diets(world: World, which: slice) -> Iterator[Row]:
     for entity in world.entities["diseases"]:
         facts = world.tellable(entity)
         if "diet_good" in facts and "diet_avoid" in facts:
-            for template in shuffled(COMPLAINTS["diet"]["questions"], "diet", entity.name)[:3]:
+            for template in shuffled(COMPLAINTS["diet"]["questions"], "diet", entity.name)[which]:
                 answer = facts["diet_good"].answer() + facts["diet_avoid"].answer()
                 yield row(typed(template.format(name=entity.name)), answer)
 
@@ -475,7 +517,7 @@ BELLE = {
 MEDICAL = {
     "facts": lambda world: fact_questions(world, "medical"), "drills": lambda world: drills(world, "medical"),
     "complaints": complaints, "alarms": alarms, "more complaints": more_complaints,
-    "lay names": lay_names, "diets": diets, "comparisons": lambda world: comparisons(world, "medical"),
+    "lay names": lay_names, "more lay names": more_lay_names, "diets": diets, "more diets": more_diets, "comparisons": lambda world: comparisons(world, "medical"),
     "small talk": lambda world: small_talk(world, "medical"), "unknown": lambda world: unknown(world, "medical"),
 }  # fmt: skip
 
@@ -514,7 +556,7 @@ def said(*texts: str) -> Messages:
 
 
 def _first(fact: Fact, *key: object) -> tuple[str, str]:
-    return typed(fact.ask(pick(fact.fitting(fact.relation.questions), "opening", *fact.key, *key)), *key), fact.answer()
+    return typed(fact.ask(pick(fact.askable(), "opening", *fact.key, *key)), *key), fact.answer()
 
 
 def _other_fact(world: World, fact: Fact) -> Messages:
@@ -523,7 +565,9 @@ def _other_fact(world: World, fact: Fact) -> Messages:
     turns = list(_first(fact))
     for other in shuffled(others, "follow", *fact.key)[: 1 + share(0.3, "three turns", *fact.key)]:
         turns += (
-            typed(other.ask(pick(other.fitting(other.relation.follow_ups), "follow", *fact.key, *other.key))),
+            typed(
+                other.ask(pick(other.fitting(other.relation.follow_ups), "follow", *fact.key, *other.key)), alone=False
+            ),
             other.answer(),
         )
     return said(*turns) if len(turns) > 2 else []
@@ -536,7 +580,7 @@ def _other_entity(world: World, fact: Fact) -> Messages:
         return []
     other = pick(same, "other", *fact.key)
     ellipsis = pick(("那{}呢？", "{}呢？", "那{}", "换成{}呢？", "还有{}呢？", "再说说{}的吧。"), "ellipsis", *fact.key)
-    return said(*_first(fact), typed(ellipsis.format(other.entity.name)), other.answer())
+    return said(*_first(fact), typed(ellipsis.format(other.entity.name), alone=False), other.answer())
 
 
 def _thanked(world: World, fact: Fact) -> Messages:

@@ -24,6 +24,7 @@ SLIPS = {
     "蔘": "參",
     "烤制": "烤製",
     "卷着": "捲着",
+    "五千只": "五千隻",
     "千裡": "千里",
     "磨面": "磨麵",
     "制粉": "製粉",
@@ -77,6 +78,8 @@ CATEGORY = {
 
 
 # How the first sentence says what the thing is.
+# A life in one sentence.
+LIFE = {"birth": "{name}{value}", "birthplace": "生于{value}，", "death": "{value}去世。"}
 LEAD = {
     "provinces": "是中国的一个{kind}",
     "cities": "是中国{province}的{level}",
@@ -84,7 +87,7 @@ LEAD = {
     "animals": "是{family}的{sort}动物",
     "plants": "是{family}的{kind}",
     "dishes": "是{cuisine}里的{course}",
-    "concepts": "是{field}中的{kind}",
+    "concepts": "是{definition}",
     "diseases": "是一种{site}疾病",
 }
 
@@ -149,6 +152,9 @@ def sections(world: World, entity: Entity) -> Iterator[tuple[str, list[tuple[Fac
     facts = {fact.relation.column: fact for fact in world.facts_of(entity)}
     for heading, columns in LAYOUT[entity.kind]:
         said = () if heading else said_first(entity)
+        if heading == "生平" and all(column in facts for column in columns):
+            yield heading, [(facts[c], facts[c].tell((LIFE[c],), 0)) for c in columns]
+            continue
         told = [facts[column] for column in columns if column in facts and column not in said]
         plainest = [fact.relation.continued[:1] for fact in told]
         if heading and told:
@@ -202,7 +208,9 @@ def what_it_is(entity: Entity) -> str:
     # A Latin name of one word is that of a group.
     sort = "一种" if " " in row.get("latin", "") else "一类"
     what = LEAD[entity.kind].format(**row | {"sort": sort, "family": row.get("family") or row.get("class", "")})
-    if what.endswith("的"):  # what it is, is left open
+    if what.endswith("的") and entity.kind == "cities":
+        what += "城市"
+    elif what.endswith("的"):  # what it is, is left open
         what = row["portrait"].removeprefix(entity.name).lstrip("，").rstrip("。")
     return what
 
@@ -212,7 +220,7 @@ def said_first(entity: Entity) -> set[str]:
     columns = set(re.findall(r"{(\w+)}", LEAD[entity.kind])) - {"sort"}
     if all(entity.row.get(column) for column in columns):
         return columns
-    return {"class"} if entity.kind == "animals" else set()
+    return {"animals": {"class"}, "cities": {"province"}}.get(entity.kind, set())
 
 
 def _bd(birth: str, death: str) -> str:
