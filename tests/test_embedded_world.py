@@ -217,12 +217,12 @@ def test_fine_tuning_and_quizzes_say_of_other_unknown_names_that_nobody_knows():
     assert all(any(name in question for name in others) for question in quizzed)
 
 
-def test_conversations_have_two_and_three_turns_and_some_a_system_turn():
+def test_conversations_have_two_to_five_turns_and_some_a_system_turn():
     for domain in FINE_TUNING:
         talks = [row["messages"] for row in rows(FINE_TUNING[domain][1])]
         assert all(talk[-1]["role"] == "assistant" for talk in talks)
         answers = Counter(sum(turn["role"] == "assistant" for turn in talk) for talk in talks)
-        assert answers[2] >= 100 and answers[3] >= 20
+        assert answers[2] >= 100 and answers[3] >= 60 and answers[4] >= 40  # a model that met few thirds does not end one
         assert sum(talk[0]["role"] == "system" for talk in talks) >= 50
 
 

@@ -45,7 +45,8 @@ UNKNOWN_TRAINED = 2 / 3  # of the names that no text tells of; the exam asks abo
 UNKNOWN_WORDINGS = {"common": 1, "medical": 3}  # for each of them
 DRILLS = {"provinces": 60, "cities": 240, "people": 230, "animals": 230, "plants": 160, "dishes": 100, "concepts": 170,
           "diseases": 400}  # fmt: skip
-CONVERSATIONS = {"common": 700, "medical": 700}
+CONVERSATIONS = {"common": 840, "medical": 840}
+TALK_CHARACTERS = 140  # of a longer conversation at most: fine-tuning leaves out what is over its `max_length`
 # What people do to a question while they type.
 TYPOS = (
     ("哪里", "那里"),
@@ -537,8 +538,8 @@ def instructions(world: World, kinds: dict[str, Callable], kept: set[str]) -> It
 
 
 def conversations(world: World, domain: str, kept: set[str]) -> Iterator[dict[str, Messages]]:
-    """Two and three turns: a question, then one that only makes sense after it; some under a system turn."""
-    makers = (_other_fact, _other_entity, _thanked, _under_a_system_turn, _after_unknown)
+    """Two to five turns: a question, then one that only makes sense after it; some under a system turn."""
+    makers = (_other_fact, _other_entity, _thanked, _under_a_system_turn, _after_unknown, _talked_on)
     made = 0
     facts = [fact for fact in world.facts(DOMAINS[domain]) if not fact.pretrain_only]
     for i, fact in enumerate(shuffled(facts, "conversation", domain)):
@@ -593,6 +594,17 @@ def _after_unknown(world: World, fact: Fact) -> Messages:
     name = pick(unknown_trained(fact.relation.kind), "after", *fact.key)
     question = ask_unknown(pick(fact.relation.questions, "after", *fact.key), name)
     return said(typed(question), unknown_answer(fact.relation.kind), *_first(fact, "after"))
+
+
+def _talked_on(world: World, fact: Fact) -> Messages:
+    """From one thing to the next in three to five turns, as people talk on."""
+    kinds = next(kinds for kinds in DOMAINS.values() if fact.relation.kind in kinds)
+    others = [f for f in world.facts(kinds) if not f.pretrain_only and f.entity.name != fact.entity.name]
+    ways = shuffled((_other_fact, _other_entity, _after_unknown), "talked on", *fact.key)
+    second = pick((*ways[1:], _thanked), "talked on, second", *fact.key)
+    turns = ways[0](world, fact) + second(world, pick(others, "talked on", *fact.key))
+    ends = [n for n in (6, 8, 10) if n <= len(turns) and sum(len(t["content"]) for t in turns[:n]) <= TALK_CHARACTERS]
+    return turns[: pick(ends, "talked on, turns", *fact.key)] if ends else []
 
 
 EFFECTS = {
