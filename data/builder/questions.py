@@ -45,8 +45,8 @@ UNKNOWN_TRAINED = 2 / 3  # of the names that no text tells of; the exam asks abo
 UNKNOWN_WORDINGS = {"common": 1, "medical": 3}  # for each of them
 DRILLS = {"provinces": 60, "cities": 240, "people": 230, "animals": 230, "plants": 160, "dishes": 100, "concepts": 170,
           "diseases": 400}  # fmt: skip
-CONVERSATIONS = {"common": 840, "medical": 840}
-TALK_CHARACTERS = 140  # of a longer conversation at most: fine-tuning leaves out what is over its `max_length`
+CONVERSATIONS = {"common": 1400, "medical": 840}
+TALK_CHARACTERS = 180  # of a longer conversation at most: fine-tuning leaves out what is over its `max_length`
 # What people do to a question while they type.
 TYPOS = (
     ("哪里", "那里"),
@@ -539,7 +539,8 @@ def instructions(world: World, kinds: dict[str, Callable], kept: set[str]) -> It
 
 def conversations(world: World, domain: str, kept: set[str]) -> Iterator[dict[str, Messages]]:
     """Two to five turns: a question, then one that only makes sense after it; some under a system turn."""
-    makers = (_other_fact, _other_entity, _thanked, _under_a_system_turn, _after_unknown, _talked_on)
+    short = (_other_fact, _other_entity, _thanked, _under_a_system_turn, _after_unknown)
+    makers = [maker for one in short for maker in (one, _talked_on)]
     made = 0
     facts = [fact for fact in world.facts(DOMAINS[domain]) if not fact.pretrain_only]
     for i, fact in enumerate(shuffled(facts, "conversation", domain)):
