@@ -222,7 +222,8 @@ def test_conversations_have_two_to_five_turns_and_some_a_system_turn():
         talks = [row["messages"] for row in rows(FINE_TUNING[domain][1])]
         assert all(talk[-1]["role"] == "assistant" for talk in talks)
         answers = Counter(sum(turn["role"] == "assistant" for turn in talk) for talk in talks)
-        assert answers[2] >= 100 and answers[3] >= 60 and answers[4] >= 40  # a model that met few thirds does not end one
+        # A model that met few third turns goes on after one, as a text does.
+        assert answers[2] >= 100 and answers[3] >= 60 and answers[4] >= 40
         assert sum(talk[0]["role"] == "system" for talk in talks) >= 50
 
 
