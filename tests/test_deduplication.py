@@ -189,7 +189,7 @@ def test_every_copy_in_the_embedded_world_is_dropped_and_hardly_anything_else(wo
         originals_kept = [place for place in written if place in set(kept)]
         stayed = kept[len(originals_kept) :]
         assert kept[: len(originals_kept)] == originals_kept, "in their order, before any copy"
-        assert len(stayed) <= statistics[copies] / 250, f"MinHash estimates: a copy near the threshold may stay: {stayed}"
+        assert len(stayed) <= statistics[copies] / 250, f"MinHash estimates: near the threshold one may stay: {stayed}"
         assert len(written) - len(originals_kept) <= len(written) / 400, "short retellings of one thing may be alike"
         assert found["corpora"][corpus]["documents"]["read"] == statistics[originals] + statistics[copies]
     articles = [row["text"] for row in wiki_cleaning.read_articles(folder / "wiki")]
