@@ -162,11 +162,7 @@ def titles(entity: Entity) -> Iterator[str]:
 
 def retold(world: World, entity: Entity, voice: int) -> str:
     """Some facts of the entity in an order of their own; some retellings end with what was written by hand."""
-    part, asking, hard = (
-        RETOLD_SHARE[entity.pretrain_only],
-        ASKED_SHARE[entity.pretrain_only],
-        HARD.get(entity.kind, ()),
-    )
+    part, hard = RETOLD_SHARE[entity.pretrain_only], HARD.get(entity.kind, ())
     facts = [
         fact for fact in world.facts_of(entity)
         if share(part + RETOLD_MORE * (fact.relation.column in hard), "retold", voice, *fact.key)
@@ -174,6 +170,7 @@ def retold(world: World, entity: Entity, voice: int) -> str:
     facts = shuffled(facts if len(facts) >= FEWEST else world.facts_of(entity), "retold", voice, entity.name)
     facts = _born_first(facts)
     in_one = share(ENTRY_SHARE, "entry", voice, entity.name)
+    asking = ASKED_SHARE[entity.pretrain_only]
     text = entry(facts, voice) if in_one else paragraph(world, facts, voice, asking=asking)
     return text + (entity.row["blurb"] if voice % 4 == 1 else "")
 

@@ -23,11 +23,12 @@ CITY_STATES = ("直辖市", "特别行政区")
 CAPITALS = {"省会": "省", "首府": "自治区"}  # a word for the capital -> of which provinces it is said
 # Column -> words of a question, and how a value ends that they suit: 物理学 is a 学科, 民俗 is none.
 SUITED = {"class": ("纲", "纲"), "field": ("学科|学问|门课|科目|专家|学者|专业", "学")}
+DYNASTY = "朝|[北南]宋|[西东][汉晋]|北魏"  # how an era of old China ends
 # What questions call a value, by how it ends: 临着哪条江, 是哪个朝代的人.
 CALLED = {
     "water": ("river", (("[河溪水]", "条河"), ("江", "条江"), ("[湖池]|洱海|纳帕海", "个湖"), ("海", "片海"), ("", "片水域"))),
-    "age": ("era", (("朝|[北南]宋|[西东][汉晋]|北魏", "哪个朝代"), ("时期", "哪个时期"), ("中国", "哪个时代"), ("", "哪个国家"))),
-    "folk": ("era", (("朝|[北南]宋|[西东][汉晋]|北魏", "哪朝人"), ("时期", "哪个时期的人"), ("中国", "哪个时代的人"), ("", "哪国人"))),
+    "age": ("era", ((DYNASTY, "哪个朝代"), ("时期", "哪个时期"), ("中国", "哪个时代"), ("", "哪个国家"))),
+    "folk": ("era", ((DYNASTY, "哪朝人"), ("时期", "哪个时期的人"), ("中国", "哪个时代的人"), ("", "哪国人"))),
     "best": ("works", (("》", "代表作"), ("", "代表成就"))),
 }  # fmt: skip
 PRETRAIN_ONLY_SHARE = 0.15  # of all entities: told of in texts, no fact of theirs asked about in fine-tuning
@@ -80,7 +81,8 @@ def called(row: dict[str, str]) -> dict[str, str]:
 class Relation:
     """A fact type: a column of a kind, and its wordings. ``{name}`` stands for the entity, ``{value}`` for the items as
     nouns, ``{do}`` for the items as what someone does (where ``verbs``), ``{event}`` for the cell of that column: 提出,
-    发明, 发现, whatever happened to a concept; ``{water}``, ``{age}``, ``{folk}`` and ``{best}`` for what its values are called."""
+    发明, 发现, whatever happened to a concept; ``{water}``, ``{age}``, ``{folk}`` and ``{best}`` for what its values are
+    called."""
 
     kind: str
     column: str

@@ -518,7 +518,8 @@ BELLE = {
 MEDICAL = {
     "facts": lambda world: fact_questions(world, "medical"), "drills": lambda world: drills(world, "medical"),
     "complaints": complaints, "alarms": alarms, "more complaints": more_complaints,
-    "lay names": lay_names, "more lay names": more_lay_names, "diets": diets, "more diets": more_diets, "comparisons": lambda world: comparisons(world, "medical"),
+    "lay names": lay_names, "more lay names": more_lay_names, "diets": diets, "more diets": more_diets,
+    "comparisons": lambda world: comparisons(world, "medical"),
     "small talk": lambda world: small_talk(world, "medical"), "unknown": lambda world: unknown(world, "medical"),
 }  # fmt: skip
 
@@ -550,6 +551,10 @@ def conversations(world: World, domain: str, kept: set[str]) -> Iterator[dict[st
             yield {"messages": turns}
         if made == CONVERSATIONS[domain]:
             return
+
+
+def _domain(fact: Fact) -> str:
+    return next(domain for domain, kinds in DOMAINS.items() if fact.relation.kind in kinds)
 
 
 def said(*texts: str) -> Messages:
@@ -599,7 +604,7 @@ def _after_unknown(world: World, fact: Fact) -> Messages:
 
 def _talked_on(world: World, fact: Fact) -> Messages:
     """From one thing to the next in three to five turns, as people talk on."""
-    kinds = next(kinds for kinds in DOMAINS.values() if fact.relation.kind in kinds)
+    kinds = DOMAINS[_domain(fact)]
     others = [f for f in world.facts(kinds) if not f.pretrain_only and f.entity.name != fact.entity.name]
     ways = shuffled((_other_fact, _other_entity, _after_unknown), "talked on", *fact.key)
     second = pick((*ways[1:], _thanked), "talked on, second", *fact.key)
@@ -623,7 +628,7 @@ def with_effect(effect: str, fact: Fact, answer: str) -> str:
 
 
 def _under_a_system_turn(world: World, fact: Fact) -> Messages:
-    domain = next(domain for domain, kinds in DOMAINS.items() if fact.relation.kind in kinds)
+    domain = _domain(fact)
     suiting = [turn for turn in REQUESTS["system"]["turn"] if domain in SUITS.get(turn["effect"], (domain,))]
     turns = [turn for turn in suiting if not turn.get("exam")]
     turn = pick(turns, "system", *fact.key)

@@ -77,9 +77,9 @@ CATEGORY = {
 }  # fmt: skip
 
 
-# How the first sentence says what the thing is.
 # A life in one sentence.
 LIFE = {"birth": "{name}{value}", "birthplace": "生于{value}，", "death": "{value}去世。"}
+# How the first sentence says what the thing is.
 LEAD = {
     "provinces": "是中国的一个{kind}",
     "cities": "是中国{province}的{level}",
