@@ -235,8 +235,8 @@ def train(
     *, title: str, tokens: float, collate: Callable, prompt: Sequence[int] = (), sampling: str = "random",
 ) -> float:  # fmt: skip
     """Train to the end, from the newest whole checkpoint in ``folder`` if a stopped run left one. -> held-out loss,
-    nats a token, the mean of its batches. ``tokens`` is how many the model will see, all epochs; the sample texts go on
-    from ``prompt``.
+    nats a token, the mean of its examples. ``tokens`` is how many the model will see, all epochs; the sample texts go
+    on from ``prompt``.
 
     The main process writes model or adapter (safetensors) and tokenizer; ``monitoring`` says what the log holds. Where
     one process trains, a micro-batch that does not fit the memory is halved, and the batch of a step stays. Raises
